@@ -1,0 +1,107 @@
+"""Names of things, their text forms and the hashes that place them.
+
+Rule: an id that exists is valid; whoever makes one from foreign input goes through
+the `check_` or `parse_` function of its kind.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Final, NewType
+
+from crdt.errors import InvalidError
+
+NodeKey = NewType("NodeKey", str)
+"""Name of a node within its space, chosen by whoever creates it."""
+EdgeId = NewType("EdgeId", str)
+"""Identity of (source, type, target): 16 characters of URL-safe base64."""
+DeviceId = NewType("DeviceId", bytes)
+"""First 16 bytes of SHA-256 over the device's Ed25519 public key."""
+SpaceId = NewType("SpaceId", bytes)
+"""16 random bytes made with the space."""
+PersonId = NewType("PersonId", bytes)
+"""First 16 bytes of SHA-256 over the person's Ed25519 public key."""
+ShardNumber = NewType("ShardNumber", int)
+"""0 to 4095: which Yjs document of the space holds a node."""
+
+SHARD_COUNT: Final = 4096
+MAX_KEY_BYTES: Final = 255
+MAX_LABEL_BYTES: Final = 4 * 1024
+MAX_TYPE_BYTES: Final = 64
+MAX_METADATA_BYTES: Final = 64 * 1024
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+_EDGE_ID_BYTES: Final = 12
+
+
+def has_control_characters(text: str) -> bool:
+    """Whether `text` holds a C0 or C1 control character or a line separator."""
+    return not text.isprintable() and any(
+        character < " "
+        or "\x7f" <= character <= "\x9f"
+        or character in "\u2028\u2029"
+        or "\ud800" <= character <= "\udfff"
+        for character in text
+    )
+
+
+def check_key(text: str, field: str = "key") -> NodeKey:
+    """Return `text` as a node key.
+
+    Raises `InvalidError` if it is empty, longer than 255 bytes of UTF-8 or holds
+    control characters.
+    """
+    if not text:
+        raise InvalidError(field, "must not be empty")
+    if has_control_characters(text):
+        raise InvalidError(field, "must not contain control characters")
+    if len(text) * 4 > MAX_KEY_BYTES and len(text.encode()) > MAX_KEY_BYTES:
+        raise InvalidError(field, f"must be at most {MAX_KEY_BYTES} bytes of UTF-8")
+    return NodeKey(text)
+
+
+def shard_of(shard_secret: bytes, key: NodeKey) -> ShardNumber:
+    """Return the shard of a node: 12 bits that only holders of the secret can tell."""
+    digest = hmac.digest(shard_secret, key.encode(), "sha256")
+    return ShardNumber(digest[0] << 4 | digest[1] >> 4)
+
+
+def edge_id(source: NodeKey, edge_type: str, target: NodeKey) -> EdgeId:
+    """Return the identity of an edge: equal on every device for the same triple.
+
+    Keys and types hold no control characters, so the separator keeps fields apart.
+    """
+    digest = hashlib.sha256(f"{source}\x1f{edge_type}\x1f{target}".encode()).digest()
+    return EdgeId(base64.urlsafe_b64encode(digest[:_EDGE_ID_BYTES]).decode())
+
+
+def parse_edge_id(text: str) -> EdgeId:
+    """Return `text` as an edge id, or raise `InvalidError`."""
+    try:
+        decoded = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        decoded = b""
+    if len(decoded) != _EDGE_ID_BYTES:
+        raise InvalidError("id", "must be the 16 characters of an edge id")
+    return EdgeId(text)
+
+
+def edge_number(identity: EdgeId) -> int:
+    """Return the first 63 bits of an edge id, by which the store looks it up."""
+    return int.from_bytes(base64.urlsafe_b64decode(identity)[:8]) >> 1
+
+
+def format_id(identity: bytes) -> str:
+    """Return the text form of a device, person or space id: lower-case base32."""
+    return base64.b32encode(identity).decode().rstrip("=").lower()
+
+
+def parse_id(text: str) -> bytes:
+    """Return the 16 bytes of a device, person or space id, or raise `InvalidError`."""
+    try:
+        decoded = base64.b32decode(text.upper() + "======")
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(decoded) != 16 or text != text.lower():
+        raise InvalidError("id", "must be the 26 characters of an id")
+    return decoded
