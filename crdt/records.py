@@ -28,8 +28,10 @@ class Node(msgspec.Struct, frozen=True):
     """Unix time in milliseconds of the latest change that is visible."""
     version: int
     """Grows with every change; equal on two devices that show the same node."""
-    is_deleted: bool = False
-    """In the trash: a tombstone hides it, restore brings it back."""
+    deleted_ms: int | None = None
+    """When it went to the trash, or None: restore brings it back."""
+    has_body: bool = False
+    """Whether it has a long text; that is a document of its own."""
 
 
 class Edge(msgspec.Struct, frozen=True):

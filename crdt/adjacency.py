@@ -1,0 +1,139 @@
+"""Who is linked to whom, in twenty-some bytes per edge.
+
+Edges are numbered from 1 like the rows of the read model. Columns hold each edge's
+ends, type and whether it shows; two permutations, by source and by target, hold the
+edges of a node side by side. Edges newer than the permutations wait in dicts.
+
+Rule: one thread adds, folds and truncates; any thread may read meanwhile, so the
+permutations are replaced whole before the dicts are emptied.
+"""
+
+from array import array
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import numpy as np
+
+_FOLD_AT_LEAST: Final = 16_384
+_FOLD_FRACTION: Final = 12
+HIDDEN: Final = 0
+PRESENT: Final = 1
+REMOVED: Final = 2
+
+_Sides: TypeAlias = tuple["memoryview[int]", "memoryview[int]"]
+"""(first position per node, edge numbers ordered by node)"""
+
+
+class Adjacency:
+    """All edges of a graph, as numbers."""
+
+    def __init__(self) -> None:
+        """Start with no edge; position 0 of every column is unused."""
+        self.sources = array("I", [0])
+        self.targets = array("I", [0])
+        self.types = array("H", [0])
+        self.states = bytearray(1)
+        self._folded = 0
+        self._outgoing = self._incoming = _no_sides()
+        self._recent_out: dict[int, list[int]] = {}
+        self._recent_in: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        """Return the greatest edge number in use."""
+        return len(self.sources) - 1
+
+    def add(self, source: int, target: int, edge_type: int) -> int:
+        """Return the number of a new, still hidden edge."""
+        self.targets.append(target)
+        self.types.append(edge_type)
+        self.states.append(HIDDEN)
+        self.sources.append(source)
+        number = len(self.sources) - 1
+        self._recent_out.setdefault(source, []).append(number)
+        self._recent_in.setdefault(target, []).append(number)
+        return number
+
+    def truncate(self, length: int) -> None:
+        """Forget every edge with a number above `length`; none may be folded yet."""
+        for _ in range(len(self) - length):
+            self._recent_out[self.sources.pop()].pop()
+            self._recent_in[self.targets.pop()].pop()
+            self.types.pop()
+            self.states.pop()
+
+    def outgoing(self, node: int) -> list[int]:
+        """Return the numbers of all edges that start at `node`, whatever their state."""
+        return _edges(self._outgoing, self._recent_out, node)
+
+    def incoming(self, node: int) -> list[int]:
+        """Return the numbers of all edges that end at `node`, whatever their state."""
+        return _edges(self._incoming, self._recent_in, node)
+
+    def fold(self, *, everything: bool = False) -> None:
+        """Sort recent edges into the permutations when there are enough of them."""
+        waiting = len(self) - self._folded
+        limit = max(_FOLD_AT_LEAST, self._folded // _FOLD_FRACTION)
+        if waiting < (1 if everything else limit):
+            return
+        self._outgoing = _sides(self.sources)
+        self._incoming = _sides(self.targets)
+        self._recent_out = {}
+        self._recent_in = {}
+        self._folded = len(self)
+
+    def columns(self) -> dict[str, memoryview]:
+        """Return what `restore` needs, after folding everything."""
+        self.fold(everything=True)
+        return {
+            "edge_sources": memoryview(self.sources).cast("B"),
+            "edge_targets": memoryview(self.targets).cast("B"),
+            "edge_types": memoryview(self.types).cast("B"),
+            "edge_states": memoryview(self.states),
+            "outgoing_first": self._outgoing[0].cast("B"),
+            "outgoing_edges": self._outgoing[1].cast("B"),
+            "incoming_first": self._incoming[0].cast("B"),
+            "incoming_edges": self._incoming[1].cast("B"),
+        }
+
+    def restore(self, columns: Mapping[str, bytearray]) -> None:
+        """Take over columns saved by `columns`."""
+        self.sources = array("I")
+        self.sources.frombytes(columns["edge_sources"])
+        self.targets = array("I")
+        self.targets.frombytes(columns["edge_targets"])
+        self.types = array("H")
+        self.types.frombytes(columns["edge_types"])
+        self.states = columns["edge_states"]
+        self._outgoing, self._incoming = (
+            (
+                memoryview(columns[f"{side}_first"]).cast("I"),
+                memoryview(columns[f"{side}_edges"]).cast("I"),
+            )
+            for side in ("outgoing", "incoming")
+        )
+        self._recent_out = {}
+        self._recent_in = {}
+        self._folded = len(self)
+
+
+def _edges(sides: _Sides, recent: dict[int, list[int]], node: int) -> list[int]:
+    first, numbers = sides
+    edges = (
+        numbers[first[node] : first[node + 1]].tolist() if node + 1 < len(first) else []
+    )
+    newer = recent.get(node)
+    return edges + newer if newer else edges
+
+
+def _sides(ends: "array[int]") -> _Sides:
+    """Group edge numbers by one of their ends, in order of number within a node."""
+    nodes = np.frombuffer(ends, np.uint32)[1:]
+    counts = np.bincount(nodes) if len(nodes) else np.zeros(1, np.int64)
+    first = np.zeros(len(counts) + 1, np.uint32)
+    np.cumsum(counts, out=first[1:])
+    numbers = (np.argsort(nodes, kind="stable") + 1).astype(np.uint32)
+    return first.data, numbers.data
+
+
+def _no_sides() -> _Sides:
+    return np.zeros(1, np.uint32).data, np.empty(0, np.uint32).data

@@ -1,0 +1,100 @@
+"""The limits of what a person may put into a graph, checked before anything moves.
+
+Every function returns quietly or raises `InvalidError` that names the field.
+"""
+
+import math
+from typing import Any
+
+import msgspec
+
+from crdt.energy import MAX_LANDMARK, MAX_PULSE
+from crdt.errors import InvalidError
+from crdt.ids import (
+    MAX_BODY_BYTES,
+    MAX_KEY_BYTES,
+    MAX_LABEL_BYTES,
+    MAX_METADATA_BYTES,
+    MAX_TYPE_BYTES,
+    DeviceId,
+    has_control_characters,
+    parse_id,
+)
+from crdt.schema import MAX_TIME_MS, MAX_VERSION
+
+_encode = msgspec.json.Encoder().encode
+
+
+def check_label(label: str) -> None:
+    """A label is up to 4 KiB of text, and not empty."""
+    if not label:
+        raise InvalidError("label", "must not be empty")
+    _check_text("label", label, MAX_LABEL_BYTES)
+
+
+def check_name(field: str, name: str) -> None:
+    """A type or network is a short line of text."""
+    if not name:
+        raise InvalidError(field, "must not be empty")
+    if has_control_characters(name):
+        raise InvalidError(field, "must not contain control characters")
+    _check_text(field, name, MAX_TYPE_BYTES)
+
+
+def check_metadata(metadata: dict[str, Any]) -> None:
+    """Metadata is a JSON object of up to 64 KiB whose names are short lines."""
+    if not metadata:
+        return
+    for name in metadata:
+        if not name or has_control_characters(name):
+            raise InvalidError(
+                "metadata", "names must not be empty or contain control characters"
+            )
+        _check_text("metadata", name, MAX_KEY_BYTES)
+    if len(_encode(metadata)) > MAX_METADATA_BYTES:
+        raise InvalidError("metadata", f"must be at most {MAX_METADATA_BYTES} bytes")
+
+
+def check_weight(weight: float) -> None:
+    """A weight is a finite number."""
+    if not math.isfinite(weight):
+        raise InvalidError("weight", "must be a finite number")
+
+
+def check_energy(energy: float) -> None:
+    """A pulse adds energy; what is spent decays by itself."""
+    if not 0 <= energy <= MAX_PULSE:
+        raise InvalidError("energy", f"must be a number from 0 to {MAX_PULSE:.0f}")
+
+
+def check_body(text: str) -> None:
+    """A body is up to 4 MiB of text."""
+    _check_text("body", text, MAX_BODY_BYTES)
+
+
+def check_time(field: str, time_ms: int) -> None:
+    """A time is between 1970 and the year 9999."""
+    if not 0 <= time_ms <= MAX_TIME_MS:
+        raise InvalidError(field, "must be a time from 1970 to 9999")
+
+
+def check_version(version: int) -> None:
+    """A version is a positive number that JavaScript can hold."""
+    if not 1 <= version < MAX_VERSION:
+        raise InvalidError("version", "must be a positive integer")
+
+
+def checked_accumulators(accumulators: dict[str, float]) -> dict[DeviceId, float]:
+    """Return landmark energies by device id, as an export carries them."""
+    if not all(abs(landmark) <= MAX_LANDMARK for landmark in accumulators.values()):
+        raise InvalidError("accumulators", "must be landmarks within their limits")
+    return {DeviceId(parse_id(device)): value for device, value in accumulators.items()}
+
+
+def _check_text(field: str, text: str, limit: int) -> None:
+    try:
+        is_long = len(text) * 4 > limit and len(text.encode()) > limit
+    except UnicodeEncodeError:
+        raise InvalidError(field, "must be valid Unicode") from None
+    if is_long:
+        raise InvalidError(field, f"must be at most {limit} bytes of UTF-8")

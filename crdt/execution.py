@@ -1,0 +1,307 @@
+"""What each command does to a group: checks first, then staging.
+
+Rule: a function here either raises a `RefusedError` with nothing staged, or stages
+everything its command means.
+"""
+
+from typing import Any
+
+import msgspec
+
+from crdt import checks
+from crdt.bodies import load_body, save_body
+from crdt.commands import (
+    AnyCommand,
+    DeleteEdge,
+    DeleteNode,
+    ImportEdge,
+    ImportNode,
+    PatchNode,
+    Pulse,
+    PutBody,
+    PutEdge,
+    PutNode,
+    RestoreNode,
+)
+from crdt.errors import NotFoundError
+from crdt.ids import NodeKey, check_key, edge_id, parse_edge_id
+from crdt.payload import BodyChange
+from crdt.records import Edge, Metadata, Node
+from crdt.schema import node_restamp
+from crdt.staging import Group
+
+TRASH_MS = 30 * 24 * 3600 * 1000
+"""How long a deleted node can be restored."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a command."""
+
+    key: str
+    """Node key or edge id that it was about."""
+    is_created: bool = False
+    is_changed: bool = True
+
+
+def execute(group: Group, command: AnyCommand) -> Outcome:
+    """Stage one command, or raise a `RefusedError`."""
+    match command:
+        case PutNode():
+            return _put_node(group, command)
+        case PutEdge():
+            return _put_edge(group, command, group.now_ms)
+        case PatchNode():
+            return _patch_node(group, command)
+        case DeleteNode():
+            return _delete_node(group, command)
+        case RestoreNode():
+            return _restore_node(group, command)
+        case DeleteEdge():
+            return _delete_edge(group, command)
+        case Pulse():
+            return _pulse(group, command)
+        case PutBody():
+            return _put_body(group, command)
+        case ImportNode():
+            return _import_node(group, command)
+        case ImportEdge():
+            checks.check_time("created_at", command.created_ms)
+            return _put_edge(group, command, command.created_ms)
+
+
+def _put_node(group: Group, command: PutNode) -> Outcome:
+    key = _checked_node(command)
+    number = group.index.keys.number(key)
+    before = group.node(number)
+    if before is None:
+        now = group.now_ms
+        group.create_node(
+            Node(
+                key,
+                command.label,
+                command.type,
+                command.metadata,
+                command.network,
+                now,
+                now,
+                1,
+            )
+        )
+        return Outcome(key, is_created=True)
+    return _replace(
+        group,
+        number,
+        before,
+        label=command.label,
+        type=command.type,
+        metadata=command.metadata,
+        network=command.network,
+    )
+
+
+def _patch_node(group: Group, command: PatchNode) -> Outcome:
+    number, before = _visible(group, command.key)
+    metadata = before.metadata
+    if command.metadata is not msgspec.UNSET:
+        merged = before.metadata | command.metadata
+        metadata = {name: value for name, value in merged.items() if value is not None}
+    changed = {
+        field: value
+        for field in ("label", "type", "network")
+        if (value := getattr(command, field)) is not msgspec.UNSET
+    }
+    if "label" in changed:
+        checks.check_label(changed["label"])
+    for field in changed.keys() - {"label"}:
+        checks.check_name(field, changed[field])
+    checks.check_metadata(metadata)
+    return _replace(group, number, before, metadata=metadata, **changed)
+
+
+def _delete_node(group: Group, command: DeleteNode) -> Outcome:
+    number, before = _visible(group, command.key)
+    return _replace(group, number, before, deleted_ms=group.now_ms)
+
+
+def _restore_node(group: Group, command: RestoreNode) -> Outcome:
+    number = group.index.keys.number(command.key)
+    before = group.node(number)
+    if before is None or before.deleted_ms is None:
+        message = f"There is no node '{command.key}' in the trash."
+        raise NotFoundError(message)
+    if group.now_ms - before.deleted_ms > TRASH_MS:
+        message = f"The node '{command.key}' was deleted more than 30 days ago."
+        raise NotFoundError(message)
+    return _replace(group, number, before)
+
+
+def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> Outcome:
+    source = check_key(command.source, "from")
+    target = check_key(command.target, "to")
+    checks.check_name("type", command.type)
+    checks.check_weight(command.weight)
+    checks.check_metadata(command.metadata)
+    for field, key in (("from", source), ("to", target)):
+        if not group.is_visible(group.index.keys.number(key)):
+            message = f"There is no node '{key}' ({field})."
+            raise NotFoundError(message)
+    identity = edge_id(source, command.type, target)
+    found = group.edge(identity)
+    if found is None:
+        edge = Edge(
+            identity,
+            source,
+            target,
+            command.type,
+            command.weight,
+            command.metadata,
+            created_ms,
+            1,
+        )
+        group.create_edge(edge)
+        return Outcome(identity, is_created=True)
+    number, before = found
+    after = msgspec.structs.replace(
+        before,
+        weight=command.weight,
+        metadata=command.metadata,
+        version=before.version + 1,
+        is_deleted=False,
+    )
+    if _is_same_edge(before, after):
+        return Outcome(identity, is_changed=False)
+    group.change_edge(number, before, after)
+    return Outcome(identity, is_created=before.is_deleted)
+
+
+def _delete_edge(group: Group, command: DeleteEdge) -> Outcome:
+    identity = parse_edge_id(command.id)
+    found = group.edge(identity)
+    if found is None or found[1].is_deleted or not _shows(group, found[1]):
+        message = f"There is no edge '{command.id}'."
+        raise NotFoundError(message)
+    number, before = found
+    after = msgspec.structs.replace(before, version=before.version + 1, is_deleted=True)
+    group.change_edge(number, before, after)
+    return Outcome(identity)
+
+
+def _pulse(group: Group, command: Pulse) -> Outcome:
+    checks.check_energy(command.energy)
+    number, node = _visible(group, command.key)
+    group.pulse(number, node, command.energy)
+    return Outcome(node.key)
+
+
+def _put_body(group: Group, command: PutBody) -> Outcome:
+    checks.check_body(command.text)
+    number, node = _visible(group, command.key)
+    document = load_body(group.connection, number, group.client_id)
+    if document.text() == command.text:
+        return Outcome(node.key, is_changed=False)
+    update = document.replace(command.text)
+    hashes = save_body(group.connection, number, document, update)
+    group.changes.append(BodyChange(node.key, update))
+    group.set_body(number, command.text, hashes)
+    return Outcome(node.key)
+
+
+def _import_node(group: Group, command: ImportNode) -> Outcome:
+    key = _checked_node(command)
+    checks.check_time("created_at", command.created_ms)
+    checks.check_time("updated_at", command.updated_ms)
+    checks.check_version(command.version)
+    accumulators = checks.checked_accumulators(command.accumulators)
+    number = group.index.keys.number(key)
+    before = group.node(number)
+    if before is None:
+        node = Node(
+            key,
+            command.label,
+            command.type,
+            command.metadata,
+            command.network,
+            command.created_ms,
+            max(command.created_ms, command.updated_ms),
+            command.version,
+        )
+        number = group.create_node(node)
+        if node.updated_ms != node.created_ms or node.version != 1:
+            group.write_entries(key, node_restamp(node))
+        outcome = Outcome(key, is_created=True)
+    else:
+        outcome = _replace(
+            group,
+            number,
+            before,
+            label=command.label,
+            type=command.type,
+            metadata=command.metadata,
+            network=command.network,
+        )
+    for device, landmark in accumulators.items():
+        group.merge_energy(number, device, landmark)
+    return outcome
+
+
+def _replace(group: Group, number: int, before: Node, **changes: Any) -> Outcome:
+    """Stage `before` with changes; whatever was in the trash comes out of it."""
+    after = msgspec.structs.replace(
+        before,
+        updated_ms=max(before.updated_ms, group.now_ms),
+        version=before.version + 1,
+        **{"deleted_ms": None, **changes},
+    )
+    if _is_same_node(before, after):
+        return Outcome(before.key, is_changed=False)
+    group.change_node(number, before, after)
+    return Outcome(before.key, is_created=before.deleted_ms is not None)
+
+
+def _visible(group: Group, key: str) -> tuple[int, Node]:
+    number = group.index.keys.number(key)
+    node = group.node(number)
+    if node is None or node.deleted_ms is not None:
+        message = f"There is no node '{key}'."
+        raise NotFoundError(message)
+    return number, node
+
+
+def _shows(group: Group, edge: Edge) -> bool:
+    numbers = map(group.index.keys.number, (edge.source, edge.target))
+    return all(map(group.is_visible, numbers))
+
+
+def _checked_node(command: PutNode | ImportNode) -> NodeKey:
+    key = check_key(command.key)
+    checks.check_label(command.label)
+    checks.check_name("type", command.type)
+    checks.check_name("network", command.network)
+    checks.check_metadata(command.metadata)
+    return key
+
+
+def _is_same_node(left: Node, right: Node) -> bool:
+    return (
+        left.label == right.label
+        and left.type == right.type
+        and left.network == right.network
+        and left.deleted_ms == right.deleted_ms
+        and _is_same_metadata(left.metadata, right.metadata)
+    )
+
+
+def _is_same_edge(left: Edge, right: Edge) -> bool:
+    return (
+        left.weight == right.weight
+        and left.is_deleted == right.is_deleted
+        and _is_same_metadata(left.metadata, right.metadata)
+    )
+
+
+def _is_same_metadata(left: Metadata, right: Metadata) -> bool:
+    """Compare as JSON: 1, 1.0 and true are three values there."""
+    return _encode(left) == _encode(right)
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode

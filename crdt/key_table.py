@@ -1,0 +1,132 @@
+"""Node keys by number and numbers by key, in a few bytes per node.
+
+Numbers run from 1 in order of first mention and are the row numbers of the read
+model. Keys stand one behind the other in an arena; a sorted column of 64-bit hashes
+finds them; recent ones wait in a dict until they are folded in.
+
+Rules of this file:
+1. One thread adds, folds and truncates; any thread may look up meanwhile. So what
+   readers touch is replaced whole, the sorted columns before the dict.
+2. A hash only narrows; equality is decided on the key's bytes.
+"""
+
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from crdt.ids import NodeKey
+
+_FOLD_AT_LEAST: Final = 16_384
+_FOLD_FRACTION: Final = 16
+
+
+class KeyTable:
+    """The keys of all nodes that a graph knows, visible or not."""
+
+    def __init__(self) -> None:
+        """Start with no key."""
+        self._arena = bytearray()
+        self._ends = array("Q", [0])
+        self._recent: dict[str, int] = {}
+        self._sorted = _sorted_columns(np.empty(0, np.uint64), np.empty(0, np.uint32))
+
+    def __len__(self) -> int:
+        """Return the greatest number in use."""
+        return len(self._ends) - 1
+
+    def number(self, key: str) -> int:
+        """Return the number of `key`, or 0 if it is not known."""
+        recent = self._recent.get(key)
+        if recent is not None:
+            return recent
+        hashes, numbers = self._sorted
+        encoded = key.encode()
+        wanted = _hash(encoded)
+        at = bisect_left(hashes, wanted)
+        while at < len(hashes) and hashes[at] == wanted:
+            candidate = int(numbers[at])
+            if self._bytes(candidate) == encoded:
+                return candidate
+            at += 1
+        return 0
+
+    def key(self, number: int) -> NodeKey:
+        """Return the key of a number that `number` or `add` returned."""
+        return NodeKey(self._bytes(number).decode())
+
+    def add(self, key: NodeKey) -> int:
+        """Return a new number for `key`, which must not be known yet."""
+        self._arena += key.encode()
+        self._ends.append(len(self._arena))
+        number = len(self._ends) - 1
+        self._recent[key] = number
+        return number
+
+    def truncate(self, length: int) -> None:
+        """Forget every key with a number above `length`; none may be folded yet."""
+        for number in range(len(self), length, -1):
+            del self._recent[self.key(number)]
+            self._ends.pop()
+        del self._arena[self._ends[-1] :]
+
+    def fold(self, *, everything: bool = False) -> None:
+        """Move recent keys into the sorted columns when there are enough of them."""
+        hashes, numbers = self._sorted
+        limit = max(_FOLD_AT_LEAST, len(hashes) // _FOLD_FRACTION)
+        if len(self._recent) < (1 if everything else limit):
+            return
+        fresh = np.fromiter(
+            (_hash(key.encode()) for key in self._recent), np.uint64, len(self._recent)
+        )
+        order = np.argsort(fresh)
+        fresh = fresh[order]
+        fresh_numbers = np.fromiter(
+            self._recent.values(), np.uint32, len(self._recent)
+        )[order]
+        old = np.asarray(hashes)
+        places = np.searchsorted(old, fresh)
+        self._sorted = _sorted_columns(
+            np.insert(old, places, fresh),
+            np.insert(np.asarray(numbers), places, fresh_numbers),
+        )
+        self._recent = {}
+
+    def columns(self) -> dict[str, memoryview]:
+        """Return what `restore` needs, after folding everything."""
+        self.fold(everything=True)
+        hashes, numbers = self._sorted
+        return {
+            "keys": memoryview(self._arena),
+            "key_ends": memoryview(self._ends).cast("B"),
+            "key_hashes": hashes.cast("B"),
+            "key_numbers": numbers.cast("B"),
+        }
+
+    def restore(self, columns: Mapping[str, bytearray]) -> None:
+        """Take over columns saved by `columns`."""
+        self._arena = columns["keys"]
+        self._ends = array("Q")
+        self._ends.frombytes(columns["key_ends"])
+        self._sorted = _sorted_columns(
+            np.frombuffer(columns["key_hashes"], np.uint64),
+            np.frombuffer(columns["key_numbers"], np.uint32),
+        )
+        self._recent = {}
+
+    def _bytes(self, number: int) -> bytes:
+        return bytes(self._arena[self._ends[number - 1] : self._ends[number]])
+
+
+def _hash(encoded: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest())
+
+
+def _sorted_columns(
+    hashes: "np.ndarray[tuple[int], np.dtype[np.uint64]]",
+    numbers: "np.ndarray[tuple[int], np.dtype[np.uint32]]",
+) -> tuple["memoryview[int]", "memoryview[int]"]:
+    return hashes.data, numbers.data

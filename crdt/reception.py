@@ -1,0 +1,120 @@
+"""How another device's changes become rows: parse, merge, read again what moved.
+
+Rule: every change of an envelope is parsed and its owner checked before the first of
+them touches a document. What a document still refuses undoes the whole group.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from crdt.bodies import body_hash, load_body, save_body
+from crdt.document import ShardDocument
+from crdt.ids import EdgeId, NodeKey, ShardNumber
+from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
+from crdt.schema import (
+    Entries,
+    fold_edge,
+    fold_node,
+    split_key,
+)
+from crdt.shards import Shards
+from crdt.staging import Group
+from crdt.yjs_profile import BODY, EDGES, NODES, SHARD
+from crdt.yjs_update import check_owner, parse
+
+
+def merge_changes(
+    group: Group, shards: Shards, changes: Sequence[Change], client_id: int
+) -> None:
+    """Stage changes that a device with this client id made.
+
+    Raises `MalformedError` or `ForgedError`.
+    """
+    for change in changes:
+        if isinstance(change, ShardChange):
+            check_owner(parse(change.update, SHARD), (client_id,))
+        elif isinstance(change, BodyChange):
+            # A body is also edited by Yjs clients, each under an id of its own.
+            parse(change.update, BODY)
+    for change in changes:
+        match change:
+            case ShardChange(shard=shard, update=update):
+                _merge_shard(group, shards, shard, update)
+            case BodyChange(node=key, update=update):
+                _merge_body(group, key, update)
+            case EnergyChange(device=device, accumulators=accumulators):
+                for key, landmark in accumulators:
+                    group.merge_energy(group.mention(key), device, landmark)
+    group.changes = list(changes)
+
+
+def stage_document(
+    group: Group, document: ShardDocument, before: dict[str, dict[str, str]]
+) -> None:
+    """Stage what the read model has to show after entries of a shard changed."""
+    after = document.entries()
+    nodes: defaultdict[NodeKey, Entries] = defaultdict(dict)
+    edges: defaultdict[tuple[NodeKey, EdgeId], Entries] = defaultdict(dict)
+    moved_nodes: set[NodeKey] = set()
+    moved_edges: set[tuple[NodeKey, EdgeId]] = set()
+    for name in (NODES, EDGES):
+        for map_key, value in after[name].items():
+            place = split_key(name, map_key)
+            if place is None:
+                continue
+            key, identity, suffix = place
+            has_moved = before[name].get(map_key) != value
+            if identity is None:
+                nodes[key][suffix] = value
+                if has_moved:
+                    moved_nodes.add(key)
+            else:
+                edges[key, identity][suffix] = value
+                if has_moved:
+                    moved_edges.add((key, identity))
+    for key in sorted(moved_nodes):
+        _stage_node(group, key, nodes[key])
+    for source, identity in sorted(moved_edges):
+        _stage_edge(group, source, identity, edges[source, identity])
+
+
+def _merge_shard(
+    group: Group, shards: Shards, shard: ShardNumber, update: bytes
+) -> None:
+    document = shards.thaw(shard)
+    before = document.entries()
+    shards.receive(shard, update)
+    stage_document(group, document, before)
+
+
+def _stage_node(group: Group, key: NodeKey, entries: Entries) -> None:
+    after = fold_node(key, entries)
+    if after is None:
+        return
+    number = group.mention(key)
+    before = group.node(number)
+    has_body = bool(body_hash(group.connection, number))
+    group.set_node(number, before, msgspec.structs.replace(after, has_body=has_body))
+
+
+def _stage_edge(
+    group: Group, source: NodeKey, identity: EdgeId, entries: Entries
+) -> None:
+    after = fold_edge(source, identity, entries)
+    if after is None:
+        return
+    found = group.edge(identity)
+    if found is None:
+        group.add_edge(after)
+    else:
+        group.set_edge(found[0], found[1], after)
+
+
+def _merge_body(group: Group, key: NodeKey, update: bytes) -> None:
+    number = group.mention(key)
+    document = load_body(group.connection, number, group.client_id)
+    document.apply(update)
+    hashes = save_body(group.connection, number, document, update)
+    group.set_body(number, document.text(), hashes)

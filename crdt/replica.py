@@ -1,0 +1,337 @@
+"""One device's copy of a graph, in the hands of the one thread that owns it.
+
+Rules of this file:
+1. A change is durable or did not happen: journal, rows, counts and digest are written
+   in one transaction, and what memory holds follows the commit or is taken back.
+2. An update leaves the journal only when it stands in a shard's tail and, if it is
+   this device's own, in an envelope. No crash can separate these.
+3. `now_ms` and randomness come from outside.
+"""
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import apsw
+import msgspec
+
+from crdt import digest
+from crdt.chain import EMPTY_CHAIN, ChainHead, next_header
+from crdt.commands import AnyCommand
+from crdt.database import Database, commit_number, store_errors
+from crdt.devices import OWN_DEVICE, device_number
+from crdt.envelope import SALT_BYTES, envelope_hash, seal
+from crdt.errors import RefusedError
+from crdt.execution import Outcome, execute
+from crdt.identity import Identity
+from crdt.ids import DeviceId, SpaceId
+from crdt.index_store import load_index, save_index, unsaved_rows
+from crdt.payload import Change, ShardChange
+from crdt.reception import merge_changes
+from crdt.sealing import SealingSchedule, split
+from crdt.shards import FRESH_BYTES, Shards
+from crdt.space_keys import SpaceKeys
+from crdt.staging import Event, Group
+
+SAVE_INDEX_ROWS: Final = 100_000
+"""Rows that a start may have to catch up before the index is saved again."""
+_COMPACT_AT_ONCE: Final = 16
+
+
+class Totals(msgspec.Struct, array_like=True):
+    """What is counted over all commits, stored with each of them."""
+
+    nodes: int = 0
+    edges: int = 0
+    digest: bytes = bytes(digest.DIGEST_BYTES)
+    events: int = 0
+    """Number of the last event."""
+    sealed_through: int = 0
+    """Journal number up to which own updates stand in envelopes."""
+    frozen_through: int = 0
+    """Journal number up to which updates stand in shard tails."""
+    journal: int = 0
+    """Number of the last journal row."""
+    chain_sequence: int = 0
+    chain_hash: bytes = EMPTY_CHAIN.hash
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A durable group: what became of its commands, and what to tell watchers."""
+
+    outcomes: Sequence[Outcome | RefusedError]
+    first_event: int
+    events: Sequence[Event]
+
+
+class Replica:
+    """The graph of one space: writing side."""
+
+    def __init__(
+        self,
+        database: Database,
+        identity: Identity,
+        keys: SpaceKeys,
+        *,
+        randomness: Callable[[int], bytes],
+        monotonic_ms: Callable[[], int],
+    ) -> None:
+        """Load the index and replay the journal of an open database."""
+        self._database = database
+        self._connection = database.writer
+        self._identity = identity
+        self._keys = keys
+        self._randomness = randomness
+        self._monotonic_ms = monotonic_ms
+        self._schedule = SealingSchedule()
+        self._unsealed: list[Change] = []
+        with store_errors():
+            self.totals = _read_totals(self._connection)
+            self._commits = commit_number(self._connection)
+            self.index = load_index(self._connection)
+            self._shards = Shards(self._connection, identity.client_id)
+            self._replay()
+
+    @property
+    def digest(self) -> str:
+        """Text form of the digest of everything visible."""
+        return digest.format_digest(int.from_bytes(self.totals.digest))
+
+    @property
+    def seal_due_ms(self) -> int | None:
+        """When `seal` should be called; None if nothing waits."""
+        return self._schedule.due_ms
+
+    def apply(self, commands: Iterable[AnyCommand], now_ms: int) -> Committed:
+        """Carry out commands in order as one durable group.
+
+        A refused command changes nothing and the others stand. Raises `StoreError`
+        if nothing could be written; then none of them happened.
+        """
+        outcomes: list[Outcome | RefusedError] = []
+
+        def stage(group: Group) -> None:
+            for command in commands:
+                try:
+                    outcomes.append(execute(group, command))
+                except RefusedError as refusal:
+                    outcomes.append(refusal)
+
+        group = self._commit(stage, OWN_DEVICE, now_ms)
+        return self._told(group, outcomes)
+
+    def receive(
+        self, changes: Sequence[Change], sender: DeviceId, client_id: int, now_ms: int
+    ) -> Committed:
+        """Merge what another device's envelope holds, as one durable group.
+
+        `client_id` is the one the sender may write under. Raises a `PeerError` with
+        nothing changed if any of it is malformed or written in another's name.
+        """
+        with store_errors():
+            device = device_number(self._connection, sender)
+        group = self._commit(
+            lambda group: merge_changes(group, self._shards, changes, client_id),
+            device,
+            now_ms,
+        )
+        return self._told(group, [])
+
+    def seal(self) -> None:
+        """Move everything unsealed into envelopes, durably."""
+        if self._unsealed:
+            with self._transaction() as totals:
+                self._write_envelopes(self._unsealed, totals)
+            self._unsealed = []
+        self._schedule.sealed(self._monotonic_ms())
+
+    def freeze(self) -> None:
+        """Move fresh updates of all shards into tail rows, durably."""
+        if not self._shards.fresh_bytes:
+            return
+        with self._transaction() as totals:
+            self._shards.freeze()
+            totals.frozen_through = totals.journal
+            self._trim_journal(totals)
+        self._shards.forget_fresh()
+
+    def compact(self) -> bool:
+        """Make snapshots of some shards with long tails; return whether more wait."""
+        due = self._shards.due_for_compaction()
+        if due:
+            with self._transaction():
+                for number in due[:_COMPACT_AT_ONCE]:
+                    self._shards.compact(number)
+        return len(due) > _COMPACT_AT_ONCE
+
+    def save_index(self, *, at_least: int = SAVE_INDEX_ROWS) -> None:
+        """Save the index if a start would have to read `at_least` rows without it."""
+        if unsaved_rows(self._connection, self.index) >= at_least:
+            with self._transaction():
+                save_index(self._connection, self.index)
+
+    def close(self) -> None:
+        """Leave the store so that the next start is quick."""
+        self.seal()
+        self.freeze()
+        self.save_index(at_least=10_000)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Totals]:
+        """Commit what the block writes and the totals it leaves, or take all back."""
+        totals = msgspec.structs.replace(self.totals)
+        self._shards.begin()
+        with store_errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield totals
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)",
+                    (
+                        ("totals", msgspec.msgpack.encode(totals)),
+                        ("commits", self._commits + 1),
+                    ),
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._shards.undo()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        self.totals = totals
+        self._commits += 1
+        self._database.acknowledge(self._commits)
+
+    def _commit(
+        self, stage: Callable[[Group], None], device: int, now_ms: int
+    ) -> Group:
+        """Write one group and let readers see it; return it."""
+        unsealed = self._unsealed
+        with self._transaction() as totals:
+            group = Group(
+                self._connection,
+                self.index,
+                self._keys,
+                self._identity.device,
+                self._identity.client_id,
+                now_ms,
+            )
+            try:
+                stage(group)
+                changes = self._write(group, device, totals)
+                if changes and device == OWN_DEVICE:
+                    unsealed = self._seal_if_due([*unsealed, *changes], totals)
+            except BaseException:
+                group.undo()
+                raise
+        self._unsealed = unsealed
+        group.show()
+        self.index.fold()
+        if self._shards.fresh_bytes > FRESH_BYTES:
+            self.freeze()
+        return group
+
+    def _told(
+        self, group: Group, outcomes: Sequence[Outcome | RefusedError]
+    ) -> Committed:
+        first = self.totals.events - len(group.events) + 1
+        return Committed(outcomes, first, group.events)
+
+    def _write(self, group: Group, device: int, totals: Totals) -> list[Change]:
+        """Write what a group staged; return the changes as the journal has them."""
+        changes = group.changes
+        for shard, entries in group.entries.items():
+            write = self._shards.write if shard in group.known else self._shards.create
+            listed = [(name, key, value) for (name, key), value in entries.items()]
+            changes.append(ShardChange(shard, write(shard, listed)))
+        group.write_rows()
+        tally = group.tally
+        totals.nodes += tally.nodes
+        totals.edges += tally.edges
+        totals.digest = digest.combined(
+            int.from_bytes(totals.digest), tally.added, tally.removed
+        ).to_bytes(digest.DIGEST_BYTES)
+        totals.events += len(group.events)
+        if changes:
+            totals.journal += 1
+            self._connection.execute(
+                "INSERT INTO journal (id, device, changes) VALUES (?, ?, ?)",
+                (totals.journal, device, _pack(changes)),
+            )
+        return changes
+
+    def _seal_if_due(self, unsealed: list[Change], totals: Totals) -> list[Change]:
+        """Seal in the transaction that makes updates durable, if it is time."""
+        now = self._monotonic_ms()
+        self._schedule.add(len(unsealed) - len(self._unsealed), now)
+        due = self._schedule.due_ms
+        if due is None or due > now:
+            return unsealed
+        self._write_envelopes(unsealed, totals)
+        self._schedule.sealed(now)
+        return []
+
+    def _write_envelopes(self, changes: Sequence[Change], totals: Totals) -> None:
+        head = ChainHead(totals.chain_sequence, totals.chain_hash)
+        epoch = self._keys.epochs[-1]
+        for group in split(changes):
+            header = next_header(
+                head,
+                SpaceId(self._keys.space_id),
+                self._identity.device,
+                epoch.id,
+            )
+            sealed = seal(
+                header,
+                group,
+                epoch,
+                self._identity.signing_key(),
+                self._randomness(SALT_BYTES),
+            )
+            head = ChainHead(header.sequence, envelope_hash(sealed))
+            self._connection.execute(
+                "INSERT INTO envelope (device, sequence, bytes) VALUES (?, ?, ?)",
+                (OWN_DEVICE, head.sequence, sealed),
+            )
+        totals.chain_sequence, totals.chain_hash = head.sequence, head.hash
+        totals.sealed_through = totals.journal
+        self._trim_journal(totals)
+
+    def _trim_journal(self, totals: Totals) -> None:
+        self._connection.execute(
+            "DELETE FROM journal WHERE id <= ?1 AND (id <= ?2 OR device != ?3)",
+            (totals.frozen_through, totals.sealed_through, OWN_DEVICE),
+        )
+
+    def _replay(self) -> None:
+        """Take from the journal what the last run left unfrozen or unsealed."""
+        for number, device, packed in self._connection.execute(
+            "SELECT id, device, changes FROM journal ORDER BY id"
+        ):
+            changes = _unpack(packed)
+            if number > self.totals.frozen_through:
+                for change in changes:
+                    if isinstance(change, ShardChange):
+                        self._shards.replay(change.shard, change.update)
+            if number > self.totals.sealed_through and device == OWN_DEVICE:
+                self._unsealed += changes
+        if self._unsealed:
+            self._schedule.add(len(self._unsealed), self._monotonic_ms())
+
+
+def _read_totals(connection: apsw.Connection) -> Totals:
+    row = connection.execute(
+        "SELECT value FROM setting WHERE name = 'totals'"
+    ).fetchone()
+    return Totals() if row is None else msgspec.msgpack.decode(row[0], type=Totals)
+
+
+def _pack(changes: Sequence[Change]) -> bytes:
+    return zlib.compress(msgspec.msgpack.encode(changes), 1)
+
+
+def _unpack(packed: bytes) -> list[Change]:
+    return msgspec.msgpack.decode(zlib.decompress(packed), type=list[Change])

@@ -1,0 +1,270 @@
+"""The shards of a graph: which updates make each, and the few that are loaded.
+
+A shard's updates lie in three layers: a compressed snapshot, compressed tail rows, and
+the *fresh* updates, which the journal keeps durable and memory keeps at hand. `freeze`
+moves the fresh ones of all shards into tail rows at once, so that a single write costs
+no row of its own and an import writes each shard a few times instead of thousands.
+
+Rules of this file:
+1. Creating entries that no replica can hold yet needs no document: the update is made
+   from the shard's own clock alone. Everything else thaws the shard.
+2. Changes belong to the caller's database transaction; `undo` takes them back.
+"""
+
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import apsw
+import msgspec
+
+from crdt.document import ShardDocument, merge
+from crdt.errors import DamagedError
+from crdt.ids import SHARD_COUNT, ShardNumber
+from crdt.yjs_profile import SHARD
+from crdt.yjs_update import encode_creations, parse
+
+Entry: TypeAlias = tuple[str, str, str]
+"""(map name, map key, value)."""
+
+LOADED_BYTES: Final = 6 * 1024 * 1024
+"""Updates of loaded shards, together; in memory they take about 3.5 times as much."""
+LOADED_COUNT: Final = 256
+FRESH_BYTES: Final = 12 * 1024 * 1024
+_TAIL_ROWS: Final = 64
+_TAIL_SHARE: Final = 4
+_ROW_BITS: Final = 40
+
+
+@dataclass(slots=True)
+class _Shard:
+    """What is known of a shard without loading it."""
+
+    own_clock: int = 0
+    snapshot_bytes: int = 0
+    tail_count: int = 0
+    tail_bytes: int = 0
+    fresh: list[bytes] = field(default_factory=list)
+
+
+class Shards:
+    """All shards of one graph, in the hands of the thread that owns it."""
+
+    def __init__(self, connection: apsw.Connection, client_id: int) -> None:
+        """Read what is known of each shard; load none."""
+        self._connection = connection
+        self._client_id = client_id
+        self._loaded: OrderedDict[int, tuple[ShardDocument, int]] = OrderedDict()
+        self._loaded_bytes = 0
+        self.fresh_bytes = 0
+        """Size of the updates that only the journal and memory hold."""
+        self._shards = [_Shard() for _ in range(SHARD_COUNT)]
+        for number, *known in connection.execute(
+            "SELECT number, own_clock, coalesce(length(snapshot), 0), tail_count,"
+            " tail_bytes FROM shard"
+        ):
+            self._shards[number] = _Shard(*known)
+        self._frozen: dict[int, bytes] = {}
+        self._undo: dict[int, tuple[int, int]] = {}
+        self._undo_fresh_bytes = 0
+
+    def begin(self) -> None:
+        """Remember the present state for `undo`."""
+        self._undo = {}
+        self._undo_fresh_bytes = self.fresh_bytes
+
+    def undo(self) -> None:
+        """Take back every change since `begin`."""
+        for number, (fresh, own_clock) in self._undo.items():
+            del self._shards[number].fresh[fresh:]
+            self._shards[number].own_clock = own_clock
+            self._unload(number)
+        self.fresh_bytes = self._undo_fresh_bytes
+        self._undo = {}
+
+    def create(self, number: ShardNumber, entries: Sequence[Entry]) -> bytes:
+        """Add entries whose keys the shard does not hold; return the update."""
+        self._touch(number)
+        shard = self._shards[number]
+        update = encode_creations(self._client_id, shard.own_clock, entries)
+        shard.own_clock += len(entries)
+        if number in self._loaded:
+            self._loaded[number][0].apply(update)
+        self._keep(number, update)
+        return update
+
+    def write(self, number: ShardNumber, entries: Sequence[Entry]) -> bytes:
+        """Set entries, whether the shard holds them or not; return the update."""
+        self._touch(number)
+        document = self.thaw(number)
+        update = document.write(entries)
+        self._shards[number].own_clock = document.clocks().get(self._client_id, 0)
+        self._keep(number, update)
+        return update
+
+    def receive(self, number: ShardNumber, update: bytes) -> None:
+        """Merge a foreign update that the parser accepted.
+
+        Raises `MalformedError` if it does not apply; the caller then calls `undo`.
+        """
+        self._touch(number)
+        self.thaw(number).apply(update)
+        self._keep(number, update)
+
+    def replay(self, number: ShardNumber, update: bytes) -> None:
+        """Take an update from the journal at start."""
+        parsed = parse(update, SHARD)
+        shard = self._shards[number]
+        if self._client_id in parsed.clients:
+            shard.own_clock = max(shard.own_clock, parsed.clients[self._client_id][1])
+        self._keep(number, update)
+
+    def thaw(self, number: ShardNumber) -> ShardDocument:
+        """Return the loaded document of a shard."""
+        if number in self._loaded:
+            self._loaded.move_to_end(number)
+            return self._loaded[number][0]
+        updates = list(self.updates(number))
+        document = ShardDocument(self._client_id, updates)
+        held = document.clocks().get(self._client_id, 0)
+        if held != self._shards[number].own_clock:
+            message = (
+                f"Shard {number} holds {held} changes of this device where the store"
+                f" counts {self._shards[number].own_clock}. Nothing was changed;"
+                " 'fractality doctor' says more."
+            )
+            raise DamagedError(message)
+        size = sum(map(len, updates))
+        self._loaded[number] = (document, size)
+        self._loaded_bytes += size
+        while len(self._loaded) > 1 and (
+            self._loaded_bytes > LOADED_BYTES or len(self._loaded) > LOADED_COUNT
+        ):
+            self._unload(next(iter(self._loaded)))
+        return document
+
+    def updates(self, number: ShardNumber) -> Iterator[bytes]:
+        """Yield the updates that make a shard, oldest layer first."""
+        for (snapshot,) in self._connection.execute(
+            "SELECT snapshot FROM shard WHERE number = ? AND snapshot IS NOT NULL",
+            (number,),
+        ):
+            yield from unpack(snapshot)
+        first = number << _ROW_BITS
+        for (pieces,) in self._connection.execute(
+            "SELECT pieces FROM shard_tail WHERE id BETWEEN ? AND ? ORDER BY id",
+            (first, first + (1 << _ROW_BITS) - 1),
+        ):
+            yield from unpack(pieces)
+        yield from self._shards[number].fresh
+
+    def occupied(self) -> Iterator[ShardNumber]:
+        """Yield the numbers of shards that hold anything."""
+        for number, shard in enumerate(self._shards):
+            if shard.snapshot_bytes or shard.tail_count or shard.fresh:
+                yield ShardNumber(number)
+
+    def freeze(self) -> None:
+        """Move all fresh updates into tail rows, within the caller's transaction.
+
+        After the commit the caller calls `forget_fresh`.
+        """
+        self._frozen = {
+            number: pack(shard.fresh)
+            for number, shard in enumerate(self._shards)
+            if shard.fresh
+        }
+        self._connection.executemany(
+            "INSERT INTO shard_tail (id, pieces) VALUES (?, ?)",
+            [
+                ((number << _ROW_BITS) + self._shards[number].tail_count, row)
+                for number, row in self._frozen.items()
+            ],
+        )
+        self._connection.executemany(
+            "INSERT INTO shard (number, own_clock, tail_count, tail_bytes)"
+            " VALUES (?1, ?2, 1, ?3) ON CONFLICT (number) DO UPDATE SET"
+            " own_clock = ?2, tail_count = tail_count + 1,"
+            " tail_bytes = tail_bytes + ?3",
+            [
+                (number, self._shards[number].own_clock, len(row))
+                for number, row in self._frozen.items()
+            ],
+        )
+
+    def forget_fresh(self) -> None:
+        """Note that what `freeze` wrote is durable."""
+        for number, row in self._frozen.items():
+            shard = self._shards[number]
+            shard.tail_count += 1
+            shard.tail_bytes += len(row)
+            shard.fresh = []
+        self._frozen = {}
+        self.fresh_bytes = 0
+
+    def due_for_compaction(self) -> list[ShardNumber]:
+        """Return the shards whose tail is long beside their snapshot."""
+        return [
+            ShardNumber(number)
+            for number, shard in enumerate(self._shards)
+            if shard.tail_count >= _TAIL_ROWS
+            or (
+                shard.tail_count > 1
+                and shard.tail_bytes * _TAIL_SHARE > max(shard.snapshot_bytes, 8192)
+            )
+        ]
+
+    def compact(self, number: ShardNumber) -> None:
+        """Make one snapshot of a shard's frozen layers, in the caller's transaction.
+
+        What waits for a missing update is kept: then updates are merged, not encoded
+        anew from the document.
+        """
+        shard = self._shards[number]
+        fresh = shard.fresh
+        shard.fresh = []
+        updates = list(self.updates(number))
+        shard.fresh = fresh
+        merged = merge(updates)
+        document = ShardDocument(self._client_id, updates)
+        if parse(merged, SHARD).fits(document.clocks()):
+            merged = document.snapshot()
+        snapshot = pack([merged])
+        first = number << _ROW_BITS
+        self._connection.execute(
+            "DELETE FROM shard_tail WHERE id BETWEEN ? AND ?",
+            (first, first + (1 << _ROW_BITS) - 1),
+        )
+        self._connection.execute(
+            "UPDATE shard SET snapshot = ?, tail_count = 0, tail_bytes = 0"
+            " WHERE number = ?",
+            (snapshot, number),
+        )
+        shard.snapshot_bytes = len(snapshot)
+        shard.tail_count = shard.tail_bytes = 0
+
+    def _keep(self, number: int, update: bytes) -> None:
+        self._shards[number].fresh.append(update)
+        self.fresh_bytes += len(update)
+
+    def _touch(self, number: int) -> None:
+        if number not in self._undo:
+            shard = self._shards[number]
+            self._undo[number] = (len(shard.fresh), shard.own_clock)
+
+    def _unload(self, number: int) -> None:
+        dropped = self._loaded.pop(number, None)
+        if dropped is not None:
+            self._loaded_bytes -= dropped[1]
+
+
+def pack(pieces: Iterable[bytes]) -> bytes:
+    """Return updates as one compressed value."""
+    return zlib.compress(msgspec.msgpack.encode(list(pieces)), 1)
+
+
+def unpack(packed: bytes) -> list[bytes]:
+    """Return the updates that `pack` joined."""
+    return msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes])

@@ -1,0 +1,417 @@
+"""What a group of commands changes, held back until it is written as one.
+
+Rules of this file:
+1. A command that is refused has staged nothing: callers check first, stage then.
+2. Later commands of the group see what earlier ones staged; readers of the graph do
+   not, before `show` after the commit.
+3. Numbers taken from the index are given back by `undo` if the commit fails.
+"""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import apsw
+import msgspec
+
+from crdt import digest, energy
+from crdt.adjacency import PRESENT
+from crdt.bodies import body_hash, load_body
+from crdt.devices import OWN_DEVICE, device_number
+from crdt.graph_index import VISIBLE, GraphIndex
+from crdt.ids import DeviceId, EdgeId, NodeKey, ShardNumber, shard_of
+from crdt.payload import Change, EnergyChange
+from crdt.read_model import (
+    edge_state,
+    find_edge,
+    insert_edges,
+    insert_nodes,
+    node_state,
+    read_edge,
+    read_node,
+    replace_texts,
+    update_edges,
+    update_nodes,
+)
+from crdt.records import Edge, Node
+from crdt.schema import (
+    Entries,
+    edge_changes,
+    edge_prefix,
+    new_edge_value,
+    new_node_entry,
+    node_changes,
+    node_prefix,
+)
+from crdt.space_keys import SpaceKeys
+from crdt.streams import record_point
+from crdt.yjs_profile import EDGES, NODES
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that those who watch a graph are told."""
+
+    type: str
+    """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted` or `pulse`."""
+    key: str
+    """Node key, or edge id."""
+    source: str | None = msgspec.field(default=None, name="from")
+    target: str | None = msgspec.field(default=None, name="to")
+    edge_type: str | None = None
+
+
+NODE_CHANGE: Final = 0
+EDGE_CHANGE: Final = 1
+"""Kinds of rows in table index_change."""
+
+EntryKey: TypeAlias = tuple[str, str]
+"""(map name, map key)."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a group changes about the graph as a whole."""
+
+    nodes: int = 0
+    edges: int = 0
+    added: int = 0
+    removed: int = 0
+    """Sums of digest elements."""
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """The staged outcome of some commands."""
+
+    connection: apsw.Connection
+    index: GraphIndex
+    keys: SpaceKeys
+    device: DeviceId
+    client_id: int
+    now_ms: int
+    tally: Tally = field(default_factory=Tally)
+    events: list[Event] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    """Changes that are no shard entries: bodies and energy."""
+    entries: defaultdict[ShardNumber, dict[EntryKey, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    known: set[ShardNumber] = field(default_factory=set)
+    """Shards that must be thawed: an entry may stand there already."""
+    bodies: dict[int, str] = field(default_factory=dict)
+    """Texts of bodies replaced by the group, by node number."""
+    _nodes: dict[int, Node | None] = field(default_factory=dict)
+    _new_nodes: list[int] = field(default_factory=list)
+    _changed_nodes: set[int] = field(default_factory=set)
+    _edges: dict[int, Edge] = field(default_factory=dict)
+    _new_edges: list[int] = field(default_factory=list)
+    _new_edge_numbers: dict[EdgeId, int] = field(default_factory=dict)
+    _changed_edges: set[int] = field(default_factory=set)
+    _new_types: list[tuple[int, str]] = field(default_factory=list)
+    _texts: set[int] = field(default_factory=set)
+    _landmarks: dict[int, float] = field(default_factory=dict)
+
+    def node(self, number: int) -> Node | None:
+        """Return a node as the group leaves it, or None for 0 and for a ghost."""
+        if number in self._nodes:
+            return self._nodes[number]
+        return read_node(self.connection, number) if number else None
+
+    def is_visible(self, number: int) -> bool:
+        """Whether a node shows, as the group leaves it."""
+        if number in self._nodes:
+            node = self._nodes[number]
+            return node is not None and node.deleted_ms is None
+        return self.index.states[number] == VISIBLE
+
+    def edge(self, identity: EdgeId) -> tuple[int, Edge] | None:
+        """Return (number, edge) of an id as the group leaves it, or None."""
+        number = self._new_edge_numbers.get(identity)
+        if number is not None:
+            return number, self._edges[number]
+        found = find_edge(self.connection, self.index, identity)
+        if found is not None and found[0] in self._edges:
+            return found[0], self._edges[found[0]]
+        return found
+
+    def mention(self, key: NodeKey) -> int:
+        """Return the number of a key, as a new ghost if nobody knows it."""
+        number = self.index.keys.number(key)
+        if number == 0:
+            number = self.index.add_node(key)
+            self._nodes[number] = None
+            self._new_nodes.append(number)
+        return number
+
+    def create_node(self, node: Node) -> int:
+        """Stage a node that no device has created; return its number."""
+        number = self.mention(node.key)
+        suffix, value = new_node_entry(node, self.client_id)
+        shard = self._shard(node.key)
+        self.entries[shard][NODES, node_prefix(node.key) + suffix] = value
+        self.set_node(number, None, node)
+        return number
+
+    def change_node(self, number: int, before: Node, after: Node) -> None:
+        """Stage a change of a node and the entries that say so."""
+        self.write_entries(after.key, node_changes(before, after))
+        self.set_node(number, before, after)
+
+    def write_entries(self, key: NodeKey, entries: Entries) -> None:
+        """Stage entries of a node that its shard may hold already."""
+        shard = self._shard(key)
+        self.known.add(shard)
+        staged = self.entries[shard]
+        for suffix, value in entries.items():
+            staged[NODES, node_prefix(key) + suffix] = value
+
+    def set_node(self, number: int, before: Node | None, after: Node) -> None:
+        """Stage what the read model shows of a node, with digest, counts and event."""
+        was_visible = before is not None and before.deleted_ms is None
+        is_visible = after.deleted_ms is None
+        if before is not None and was_visible:
+            element = digest.node_element(self.keys.digest_key, before)
+            self.tally.removed += element
+        if is_visible:
+            self.tally.added += digest.node_element(self.keys.digest_key, after)
+        if before is None or before.label != after.label or was_visible != is_visible:
+            self._texts.add(number)
+        is_new = self._nodes.get(number, after) is None
+        self._nodes[number] = after
+        self._changed_nodes.add(number)
+        if is_new:
+            self._landmarks[number] = energy.total(after.created_ms, ())
+        elif before is None:
+            self.refresh_landmark(number, after)
+        if was_visible != is_visible:
+            self._turn(number, after, 1 if is_visible else -1)
+        kind = "node.changed" if is_visible else "node.deleted"
+        self.events.append(Event(kind, after.key))
+
+    def refresh_landmark(self, number: int, node: Node) -> None:
+        """Stage the energy of a node as its creation and the energy rows have it."""
+        rows = self.connection.execute(
+            "SELECT landmark FROM energy WHERE node = ?", (number,)
+        )
+        self._landmarks[number] = energy.total(
+            node.created_ms, (landmark for (landmark,) in rows)
+        )
+
+    def create_edge(self, edge: Edge) -> int:
+        """Stage an edge that no device has created; return its number."""
+        shard = self._shard(edge.source)
+        prefix = edge_prefix(edge.source, edge.id)
+        self.entries[shard][EDGES, prefix] = new_edge_value(edge)
+        return self.add_edge(edge)
+
+    def add_edge(self, edge: Edge) -> int:
+        """Stage a new row for an edge; its ends become ghosts if nobody knows them."""
+        source, target = self.mention(edge.source), self.mention(edge.target)
+        edge_type = self.index.edge_type_number(edge.type)
+        if edge_type is None:
+            edge_type = self.index.add_edge_type(edge.type)
+            self._new_types.append((edge_type, edge.type))
+        number = self.index.edges.add(source, target, edge_type)
+        self._new_edges.append(number)
+        self._new_edge_numbers[edge.id] = number
+        self.set_edge(number, None, edge)
+        return number
+
+    def change_edge(self, number: int, before: Edge, after: Edge) -> None:
+        """Stage a change of an edge and the entries that say so."""
+        shard = self._shard(after.source)
+        self.known.add(shard)
+        prefix = edge_prefix(after.source, after.id)
+        for suffix, value in edge_changes(before, after, self.now_ms).items():
+            self.entries[shard][EDGES, f"{prefix}\x1f{suffix}"] = value
+        self.set_edge(number, before, after)
+
+    def set_edge(self, number: int, before: Edge | None, after: Edge) -> None:
+        """Stage what the read model shows of an edge."""
+        self._edges[number] = after
+        self._changed_edges.add(number)
+        ends = self.index.edges.sources[number], self.index.edges.targets[number]
+        if self.is_visible(ends[0]) and self.is_visible(ends[1]):
+            if before is not None and not before.is_deleted:
+                self._count_edge(before, -1)
+            if not after.is_deleted:
+                self._count_edge(after, 1)
+        self.events.append(
+            Event(
+                "edge.deleted" if after.is_deleted else "edge.changed",
+                after.id,
+                after.source,
+                after.target,
+                after.type,
+            )
+        )
+
+    def set_body(self, number: int, text: str, hashes: tuple[bytes, bytes]) -> None:
+        """Stage a body's text; `hashes` are SHA-256 before and after, empty if none."""
+        self.bodies[number] = text
+        self._texts.add(number)
+        node = self._nodes.get(number) or self.node(number)
+        if node is None:
+            return
+        if node.deleted_ms is None:
+            before, after = (
+                digest.body_element(self.keys.digest_key, node.key, value)
+                if value
+                else 0
+                for value in hashes
+            )
+            self.tally.removed += before
+            self.tally.added += after
+            self.events.append(Event("node.changed", node.key))
+        self._nodes[number] = msgspec.structs.replace(node, has_body=bool(text))
+        self._changed_nodes.add(number)
+
+    def pulse(self, number: int, node: Node, amount: float) -> None:
+        """Stage energy that this device's person gives to a node."""
+        before = self._accumulator(number, OWN_DEVICE)
+        landmark = energy.pulsed(before, amount, self.now_ms)
+        self._set_energy(number, node, OWN_DEVICE, landmark)
+        change = EnergyChange(self.device, ((node.key, landmark),))
+        self.changes.append(change)
+        atp = energy.atp(self._landmarks[number], self.now_ms)
+        record_point(self.connection, number, self.now_ms, atp, "pulse")
+        self.events.append(Event("pulse", node.key))
+
+    def merge_energy(self, number: int, device: DeviceId, landmark: float) -> None:
+        """Stage an accumulator from elsewhere, if it says more than is known."""
+        row = device_number(self.connection, device)
+        if landmark > self._accumulator(number, row):
+            self._set_energy(number, self.node(number), row, landmark)
+            key = self.index.keys.key(number)
+            self.changes.append(EnergyChange(device, ((key, landmark),)))
+
+    def write_rows(self) -> None:
+        """Write the staged rows of the read model, in the caller's transaction."""
+        connection = self.connection
+        new = set(self._new_nodes)
+        insert_nodes(
+            connection,
+            ((n, self.index.keys.key(n), self._nodes[n]) for n in self._new_nodes),
+        )
+        changed = ((n, self._nodes[n]) for n in sorted(self._changed_nodes - new))
+        update_nodes(connection, ((n, node) for n, node in changed if node is not None))
+        connection.executemany(
+            "INSERT INTO edge_type (id, name) VALUES (?, ?)", self._new_types
+        )
+        insert_edges(
+            connection, self.index, ((n, self._edges[n]) for n in self._new_edges)
+        )
+        present = self._changed_edges.difference(self._new_edges)
+        update_edges(connection, ((n, self._edges[n]) for n in sorted(present)))
+        self._write_texts(new)
+        self._log_states(new)
+
+    def show(self) -> None:
+        """Let readers of the index see what the group changed; it is durable now."""
+        for number, landmark in self._landmarks.items():
+            self.index.landmarks[number] = landmark
+        for number in self._changed_nodes:
+            node = self._nodes[number]
+            if node is not None:
+                self.index.states[number] = node_state(node)
+        for number in self._changed_edges:
+            self.index.edges.states[number] = edge_state(self._edges[number])
+
+    def undo(self) -> None:
+        """Give back the numbers that the group took."""
+        index = self.index
+        index.truncate(
+            len(index.keys) - len(self._new_nodes),
+            len(index.edges) - len(self._new_edges),
+            len(index.edge_types) - 1 - len(self._new_types),
+        )
+
+    def _shard(self, key: NodeKey) -> ShardNumber:
+        return shard_of(self.keys.shard_secret, key)
+
+    def _accumulator(self, number: int, device: int) -> float:
+        row = self.connection.execute(
+            "SELECT landmark FROM energy WHERE node = ? AND device = ?",
+            (number, device),
+        ).fetchone()
+        return energy.EMPTY if row is None else float(row[0])
+
+    def _set_energy(
+        self, number: int, node: Node | None, device: int, landmark: float
+    ) -> None:
+        self.connection.execute(
+            "INSERT INTO energy (node, device, landmark) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT (node, device) DO UPDATE SET landmark = ?3",
+            (number, device, landmark),
+        )
+        if node is not None:
+            self.refresh_landmark(number, node)
+
+    def _count_edge(self, edge: Edge, sign: int) -> None:
+        element = digest.edge_element(self.keys.digest_key, edge)
+        if sign > 0:
+            self.tally.added += element
+        else:
+            self.tally.removed += element
+        self.tally.edges += sign
+
+    def _turn(self, number: int, node: Node, sign: int) -> None:
+        """Count a node that appears or disappears, with its body and its edges."""
+        self.tally.nodes += sign
+        if node.has_body:
+            element = self._body_element(number, node)
+            if sign > 0:
+                self.tally.added += element
+            else:
+                self.tally.removed += element
+        edges = self.index.edges
+        for edge_number in {*edges.outgoing(number), *edges.incoming(number)}:
+            ends = edges.sources[edge_number], edges.targets[edge_number]
+            other = ends[1] if ends[0] == number else ends[0]
+            if other != number and not self.is_visible(other):
+                continue
+            edge = self._edges.get(edge_number)
+            if edge is None and edges.states[edge_number] == PRESENT:
+                edge = read_edge(self.connection, self.index, edge_number)
+            if edge is not None and not edge.is_deleted:
+                self._count_edge(edge, sign)
+
+    def _body_element(self, number: int, node: Node) -> int:
+        if number in self.bodies:
+            text_hash = hashlib.sha256(self.bodies[number].encode()).digest()
+        else:
+            text_hash = body_hash(self.connection, number)
+        return digest.body_element(self.keys.digest_key, node.key, text_hash)
+
+    def _write_texts(self, new: set[int]) -> None:
+        rows = [
+            (number, node, self.bodies.get(number, ""))
+            for number in sorted(self._texts)
+            if (node := self._nodes[number]) is not None
+        ]
+        fresh = [row for row in rows if row[0] in new]
+        replace_texts(self.connection, fresh, are_new=True)
+        replace_texts(
+            self.connection,
+            (
+                (number, node, self._body_text(number, node))
+                for number, node, _ in rows
+                if number not in new
+            ),
+            are_new=False,
+        )
+
+    def _body_text(self, number: int, node: Node) -> str:
+        if number in self.bodies or not node.has_body:
+            return self.bodies.get(number, "")
+        return load_body(self.connection, number, self.client_id).text()
+
+    def _log_states(self, new: set[int]) -> None:
+        """Note rows that a saved index has to read again."""
+        nodes = (self._changed_nodes | set(self._landmarks)) - new
+        edges = self._changed_edges.difference(self._new_edges)
+        self.connection.executemany(
+            "INSERT INTO index_change (kind, row) VALUES (?, ?)",
+            [(NODE_CHANGE, n) for n in nodes] + [(EDGE_CHANGE, n) for n in edges],
+        )
