@@ -198,8 +198,8 @@ def _envelope_key(header: Header, epoch: EpochKey, salt: bytes) -> bytes:
 
 
 def _complaint(encoded: bytes) -> str:
-    is_later = encoded[:1] == _ARRAY_OF_NINE and VERSION < encoded[1] < 0x80
-    if is_later:
+    is_array = b"\x90" <= encoded[:1] <= b"\x9f"
+    if is_array and VERSION < int.from_bytes(encoded[1:2]) < 0x80:
         return "An envelope is of a later version: update this program to read it."
     return "An envelope does not follow its format; it was dropped."
 
