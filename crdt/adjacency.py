@@ -62,12 +62,29 @@ class Adjacency:
             self.states.pop()
 
     def outgoing(self, node: int) -> list[int]:
-        """Return the numbers of all edges that start at `node`, whatever their state."""
+        """Return the numbers of all edges that start at `node`, in any state."""
         return _edges(self._outgoing, self._recent_out, node)
 
     def incoming(self, node: int) -> list[int]:
-        """Return the numbers of all edges that end at `node`, whatever their state."""
+        """Return the numbers of all edges that end at `node`, in any state."""
         return _edges(self._incoming, self._recent_in, node)
+
+    def find(self, source: int, target: int, edge_type: int) -> int:
+        """Return the number of the edge with these ends and type, or 0.
+
+        Whichever end has fewer edges is looked through, so hubs cost little.
+        """
+        if _count(self._outgoing, self._recent_out, source) <= _count(
+            self._incoming, self._recent_in, target
+        ):
+            candidates, column, other = self.outgoing(source), self.targets, target
+        else:
+            candidates, column, other = self.incoming(target), self.sources, source
+        types = self.types
+        for edge in candidates:
+            if column[edge] == other and types[edge] == edge_type:
+                return edge
+        return 0
 
     def fold(self, *, everything: bool = False) -> None:
         """Sort recent edges into the permutations when there are enough of them."""
@@ -123,6 +140,12 @@ def _edges(sides: _Sides, recent: dict[int, list[int]], node: int) -> list[int]:
     )
     newer = recent.get(node)
     return edges + newer if newer else edges
+
+
+def _count(sides: _Sides, recent: dict[int, list[int]], node: int) -> int:
+    first, _ = sides
+    folded = first[node + 1] - first[node] if node + 1 < len(first) else 0
+    return folded + len(recent.get(node, ()))
 
 
 def _sides(ends: "array[int]") -> _Sides:

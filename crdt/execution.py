@@ -145,11 +145,11 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
         if not group.is_visible(group.index.keys.number(key)):
             message = f"There is no node '{key}' ({field})."
             raise NotFoundError(message)
-    identity = edge_id(source, command.type, target)
-    found = group.edge(identity)
-    if found is None:
+    number = group.index.find_edge(source, command.type, target)
+    before = group.edge(number)
+    if before is None:
         edge = Edge(
-            identity,
+            edge_id(source, command.type, target),
             source,
             target,
             command.type,
@@ -159,8 +159,7 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
             1,
         )
         group.create_edge(edge)
-        return Outcome(identity, is_created=True)
-    number, before = found
+        return Outcome(edge.id, is_created=True)
     after = msgspec.structs.replace(
         before,
         weight=command.weight,
@@ -169,18 +168,18 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
         is_deleted=False,
     )
     if _is_same_edge(before, after):
-        return Outcome(identity, is_changed=False)
+        return Outcome(before.id, is_changed=False)
     group.change_edge(number, before, after)
-    return Outcome(identity, is_created=before.is_deleted)
+    return Outcome(before.id, is_created=before.is_deleted)
 
 
 def _delete_edge(group: Group, command: DeleteEdge) -> Outcome:
     identity = parse_edge_id(command.id)
-    found = group.edge(identity)
-    if found is None or found[1].is_deleted or not _shows(group, found[1]):
+    number = group.index.edge_number(identity)
+    before = group.edge(number)
+    if before is None or before.is_deleted or not _shows(group, before):
         message = f"There is no edge '{command.id}'."
         raise NotFoundError(message)
-    number, before = found
     after = msgspec.structs.replace(before, version=before.version + 1, is_deleted=True)
     group.change_edge(number, before, after)
     return Outcome(identity)

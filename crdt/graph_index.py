@@ -14,7 +14,7 @@ from typing import Final
 
 from crdt import energy
 from crdt.adjacency import PRESENT, Adjacency
-from crdt.ids import NodeKey
+from crdt.ids import EdgeId, NodeKey, edge_id, source_hash
 from crdt.key_table import KeyTable
 
 GHOST: Final = 0
@@ -87,6 +87,26 @@ class GraphIndex:
                     and not (outgoing and other == node)
                 ):
                     yield edge, other
+
+    def find_edge(self, source: str, edge_type: str, target: str) -> int:
+        """Return the number of an edge, in any state, or 0."""
+        kind = self._edge_type_numbers.get(edge_type)
+        if kind is None:
+            return 0
+        ends = self.keys.number(source), self.keys.number(target)
+        return self.edges.find(*ends, kind) if all(ends) else 0
+
+    def edge_number(self, identity: EdgeId) -> int:
+        """Return the number of the edge with an id, in any state, or 0."""
+        for source in self.keys.numbers(source_hash(identity)):
+            key = self.keys.key(source)
+            for edge in self.edges.outgoing(source):
+                target = self.keys.key(self.edges.targets[edge])
+                if edge_id(key, self.edge_types[self.edges.types[edge]], target) == (
+                    identity
+                ):
+                    return edge
+        return 0
 
     def neighbours(self, key: str) -> list[NodeKey]:
         """Return the keys linked with a node in either direction, each once."""

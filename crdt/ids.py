@@ -15,7 +15,11 @@ from crdt.errors import InvalidError
 NodeKey = NewType("NodeKey", str)
 """Name of a node within its space, chosen by whoever creates it."""
 EdgeId = NewType("EdgeId", str)
-"""Identity of (source, type, target): 16 characters of URL-safe base64."""
+"""Identity of (source, type, target): 24 characters of URL-safe base64.
+
+It begins with the hash of the source, so that the edge can be found by its id alone
+without an index of ids.
+"""
 DeviceId = NewType("DeviceId", bytes)
 """First 16 bytes of SHA-256 over the device's Ed25519 public key."""
 SpaceId = NewType("SpaceId", bytes)
@@ -31,7 +35,8 @@ MAX_LABEL_BYTES: Final = 4 * 1024
 MAX_TYPE_BYTES: Final = 64
 MAX_METADATA_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
-_EDGE_ID_BYTES: Final = 12
+_EDGE_ID_BYTES: Final = 18
+_SOURCE_HASH_BYTES: Final = 8
 
 
 def has_control_characters(text: str) -> bool:
@@ -72,7 +77,18 @@ def edge_id(source: NodeKey, edge_type: str, target: NodeKey) -> EdgeId:
     Keys and types hold no control characters, so the separator keeps fields apart.
     """
     digest = hashlib.sha256(f"{source}\x1f{edge_type}\x1f{target}".encode()).digest()
-    return EdgeId(base64.urlsafe_b64encode(digest[:_EDGE_ID_BYTES]).decode())
+    identity = _hash_bytes(source) + digest
+    return EdgeId(base64.urlsafe_b64encode(identity[:_EDGE_ID_BYTES]).decode())
+
+
+def key_hash(key: str) -> int:
+    """Return the 64-bit hash by which a node key is looked up."""
+    return int.from_bytes(_hash_bytes(key))
+
+
+def source_hash(identity: EdgeId) -> int:
+    """Return the `key_hash` of the node that an edge starts at."""
+    return int.from_bytes(base64.urlsafe_b64decode(identity)[:_SOURCE_HASH_BYTES])
 
 
 def parse_edge_id(text: str) -> EdgeId:
@@ -82,13 +98,8 @@ def parse_edge_id(text: str) -> EdgeId:
     except (binascii.Error, UnicodeEncodeError):
         decoded = b""
     if len(decoded) != _EDGE_ID_BYTES:
-        raise InvalidError("id", "must be the 16 characters of an edge id")
+        raise InvalidError("id", "must be the 24 characters of an edge id")
     return EdgeId(text)
-
-
-def edge_number(identity: EdgeId) -> int:
-    """Return the first 63 bits of an edge id, by which the store looks it up."""
-    return int.from_bytes(base64.urlsafe_b64decode(identity)[:8]) >> 1
 
 
 def format_id(identity: bytes) -> str:
@@ -105,3 +116,7 @@ def parse_id(text: str) -> bytes:
     if len(decoded) != 16 or text != text.lower():
         raise InvalidError("id", "must be the 26 characters of an id")
     return decoded
+
+
+def _hash_bytes(key: str) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=_SOURCE_HASH_BYTES).digest()

@@ -10,15 +10,14 @@ Rules of this file:
 2. A hash only narrows; equality is decided on the key's bytes.
 """
 
-import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
-from crdt.ids import NodeKey
+from crdt.ids import NodeKey, key_hash
 
 _FOLD_AT_LEAST: Final = 16_384
 _FOLD_FRACTION: Final = 16
@@ -32,6 +31,7 @@ class KeyTable:
         self._arena = bytearray()
         self._ends = array("Q", [0])
         self._recent: dict[str, int] = {}
+        self._recent_hashes = array("Q")
         self._sorted = _sorted_columns(np.empty(0, np.uint64), np.empty(0, np.uint32))
 
     def __len__(self) -> int:
@@ -43,26 +43,29 @@ class KeyTable:
         recent = self._recent.get(key)
         if recent is not None:
             return recent
-        hashes, numbers = self._sorted
-        encoded = key.encode()
-        wanted = _hash(encoded)
-        at = bisect_left(hashes, wanted)
-        while at < len(hashes) and hashes[at] == wanted:
-            candidate = int(numbers[at])
-            if self._bytes(candidate) == encoded:
+        for candidate in self._in_sorted(key_hash(key)):
+            if self.key(candidate) == key:
                 return candidate
-            at += 1
         return 0
+
+    def numbers(self, wanted: int) -> list[int]:
+        """Return the numbers of all keys with this `key_hash`; nearly always one."""
+        recent = self._recent_hashes
+        newest = len(self) - len(recent) + 1
+        found = [newest + at for at, value in enumerate(recent) if value == wanted]
+        return [*self._in_sorted(wanted), *found]
 
     def key(self, number: int) -> NodeKey:
         """Return the key of a number that `number` or `add` returned."""
-        return NodeKey(self._bytes(number).decode())
+        ends = self._ends
+        return NodeKey(self._arena[ends[number - 1] : ends[number]].decode())
 
     def add(self, key: NodeKey) -> int:
         """Return a new number for `key`, which must not be known yet."""
         self._arena += key.encode()
         self._ends.append(len(self._arena))
         number = len(self._ends) - 1
+        self._recent_hashes.append(key_hash(key))
         self._recent[key] = number
         return number
 
@@ -70,6 +73,7 @@ class KeyTable:
         """Forget every key with a number above `length`; none may be folded yet."""
         for number in range(len(self), length, -1):
             del self._recent[self.key(number)]
+            self._recent_hashes.pop()
             self._ends.pop()
         del self._arena[self._ends[-1] :]
 
@@ -79,20 +83,17 @@ class KeyTable:
         limit = max(_FOLD_AT_LEAST, len(hashes) // _FOLD_FRACTION)
         if len(self._recent) < (1 if everything else limit):
             return
-        fresh = np.fromiter(
-            (_hash(key.encode()) for key in self._recent), np.uint64, len(self._recent)
-        )
-        order = np.argsort(fresh)
+        fresh = np.array(self._recent_hashes, np.uint64)
+        order = np.argsort(fresh, kind="stable")
         fresh = fresh[order]
-        fresh_numbers = np.fromiter(
-            self._recent.values(), np.uint32, len(self._recent)
-        )[order]
+        fresh_numbers = (order + (len(self) - len(order) + 1)).astype(np.uint32)
         old = np.asarray(hashes)
         places = np.searchsorted(old, fresh)
         self._sorted = _sorted_columns(
             np.insert(old, places, fresh),
             np.insert(np.asarray(numbers), places, fresh_numbers),
         )
+        self._recent_hashes = array("Q")
         self._recent = {}
 
     def columns(self) -> dict[str, memoryview]:
@@ -115,14 +116,15 @@ class KeyTable:
             np.frombuffer(columns["key_hashes"], np.uint64),
             np.frombuffer(columns["key_numbers"], np.uint32),
         )
+        self._recent_hashes = array("Q")
         self._recent = {}
 
-    def _bytes(self, number: int) -> bytes:
-        return bytes(self._arena[self._ends[number - 1] : self._ends[number]])
-
-
-def _hash(encoded: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest())
+    def _in_sorted(self, wanted: int) -> Iterator[int]:
+        hashes, numbers = self._sorted
+        at = bisect_left(hashes, wanted)
+        while at < len(hashes) and hashes[at] == wanted:
+            yield numbers[at]
+            at += 1
 
 
 def _sorted_columns(

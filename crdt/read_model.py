@@ -13,7 +13,7 @@ import msgspec
 
 from crdt.adjacency import PRESENT, REMOVED
 from crdt.graph_index import GHOST, TRASHED, VISIBLE, GraphIndex
-from crdt.ids import EdgeId, NodeKey, edge_id, edge_number
+from crdt.ids import NodeKey, edge_id
 from crdt.records import Edge, Metadata, Node
 
 NODE_COLUMNS: Final = (
@@ -25,7 +25,6 @@ EDGE_COLUMNS: Final = (
 )
 _READ_NODE: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE id = ? AND state > 0"
 _READ_EDGE: Final = f"SELECT {EDGE_COLUMNS} FROM edge WHERE id = ?"
-_FIND_EDGE: Final = f"SELECT id, {EDGE_COLUMNS} FROM edge WHERE number = ?"
 _decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -81,18 +80,6 @@ def to_edge(row: Sequence[Any], index: GraphIndex) -> Edge:
     )
 
 
-def find_edge(
-    connection: apsw.Connection, index: GraphIndex, identity: EdgeId
-) -> tuple[int, Edge] | None:
-    """Return (row number, edge) of an edge id, present or removed, or None."""
-    row: tuple[Any, ...]
-    for row in connection.execute(_FIND_EDGE, (edge_number(identity),)).fetchall():
-        edge = to_edge(row[1:], index)
-        if edge.id == identity:
-            return row[0], edge
-    return None
-
-
 def node_state(node: Node) -> int:
     """Return the state of a node that some device created."""
     return VISIBLE if node.deleted_ms is None else TRASHED
@@ -130,12 +117,11 @@ def insert_edges(
 ) -> None:
     """Add rows for new edge numbers, which the index holds already."""
     connection.executemany(
-        "INSERT INTO edge (id, number, source, target, type, weight, metadata,"
-        " created_ms, version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO edge (id, source, target, type, weight, metadata,"
+        " created_ms, version, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 number,
-                edge_number(edge.id),
                 index.edges.sources[number],
                 index.edges.targets[number],
                 index.edges.types[number],

@@ -105,11 +105,12 @@ def _stage_edge(
     after = fold_edge(source, identity, entries)
     if after is None:
         return
-    found = group.edge(identity)
-    if found is None:
+    number = group.index.find_edge(source, after.type, after.target)
+    before = group.edge(number)
+    if before is None:
         group.add_edge(after)
     else:
-        group.set_edge(found[0], found[1], after)
+        group.set_edge(number, before, after)
 
 
 def _merge_body(group: Group, key: NodeKey, update: bytes) -> None:

@@ -20,11 +20,10 @@ from crdt.adjacency import PRESENT
 from crdt.bodies import body_hash, load_body
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.graph_index import VISIBLE, GraphIndex
-from crdt.ids import DeviceId, EdgeId, NodeKey, ShardNumber, shard_of
+from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
 from crdt.payload import Change, EnergyChange
 from crdt.read_model import (
     edge_state,
-    find_edge,
     insert_edges,
     insert_nodes,
     node_state,
@@ -106,7 +105,6 @@ class Group:
     _changed_nodes: set[int] = field(default_factory=set)
     _edges: dict[int, Edge] = field(default_factory=dict)
     _new_edges: list[int] = field(default_factory=list)
-    _new_edge_numbers: dict[EdgeId, int] = field(default_factory=dict)
     _changed_edges: set[int] = field(default_factory=set)
     _new_types: list[tuple[int, str]] = field(default_factory=list)
     _texts: set[int] = field(default_factory=set)
@@ -125,15 +123,11 @@ class Group:
             return node is not None and node.deleted_ms is None
         return self.index.states[number] == VISIBLE
 
-    def edge(self, identity: EdgeId) -> tuple[int, Edge] | None:
-        """Return (number, edge) of an id as the group leaves it, or None."""
-        number = self._new_edge_numbers.get(identity)
-        if number is not None:
-            return number, self._edges[number]
-        found = find_edge(self.connection, self.index, identity)
-        if found is not None and found[0] in self._edges:
-            return found[0], self._edges[found[0]]
-        return found
+    def edge(self, number: int) -> Edge | None:
+        """Return an edge as the group leaves it, or None for 0."""
+        if number in self._edges:
+            return self._edges[number]
+        return read_edge(self.connection, self.index, number) if number else None
 
     def mention(self, key: NodeKey) -> int:
         """Return the number of a key, as a new ghost if nobody knows it."""
@@ -214,7 +208,6 @@ class Group:
             self._new_types.append((edge_type, edge.type))
         number = self.index.edges.add(source, target, edge_type)
         self._new_edges.append(number)
-        self._new_edge_numbers[edge.id] = number
         self.set_edge(number, None, edge)
         return number
 

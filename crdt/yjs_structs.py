@@ -103,9 +103,8 @@ def _read_item(
     profile: Profile,
     found: Findings,
 ) -> tuple[int, int]:
+    """Read one item; next to a neighbour, its parent and key are the neighbour's."""
     info, client, clock = head
-    if (info & HAS_KEY != 0) != profile.is_map:
-        raise MalformedError("update: a key where none belongs, or none where one does")
     if info & (_HAS_LEFT | _HAS_RIGHT):
         if info & _HAS_LEFT:
             left, at = _read_origin(data, at, client, clock)
@@ -121,6 +120,8 @@ def _read_item(
             found.require(right[0], right[1] + 1)
             found.cuts.add(right)
     else:
+        if (info & HAS_KEY != 0) != profile.is_map:
+            raise MalformedError("update: an entry without a key, or a text with one")
         root = profile.parents.get(data[at : at + 3])
         if root is None:
             raise MalformedError("update: an item outside the roots of its document")

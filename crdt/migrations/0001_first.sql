@@ -68,7 +68,6 @@ CREATE TABLE edge_type (
 -- state: 1 present, 2 removed; hidden ends hide an edge without changing its row
 CREATE TABLE edge (
     id INTEGER PRIMARY KEY,
-    number INTEGER NOT NULL,
     source INTEGER NOT NULL,
     target INTEGER NOT NULL,
     type INTEGER NOT NULL,
@@ -78,7 +77,6 @@ CREATE TABLE edge (
     created_ms INTEGER NOT NULL,
     version INTEGER NOT NULL
 );
-CREATE INDEX edge_number ON edge (number);
 
 CREATE VIRTUAL TABLE node_text USING fts5 (
     label, body,

@@ -1,0 +1,291 @@
+"""What can be asked of a graph: reading side.
+
+A reader has a connection of its own and sees only what is committed. Give each thread
+its own; a thread that must not wait (an event loop) keeps to the reads by key.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, Self, cast
+
+import msgspec
+
+from crdt import traversal
+from crdt.bodies import load_body
+from crdt.database import Database, store_errors
+from crdt.devices import OWN_DEVICE, device_ids
+from crdt.errors import NotFoundError
+from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
+from crdt.ids import DeviceId, EdgeId
+from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
+from crdt.records import Edge, Node
+from crdt.streams import Bucket, Point, read_stream
+from crdt.text_query import highlight, match_expression, words
+
+_BY_KEY: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE key = ? AND state = 1"
+_CANDIDATES: Final = 2_000
+"""Text matches that are ranked; of more, the newest nodes are."""
+_KEY_END: Final = "\U0010ffff"
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """One result of a search."""
+
+    node: Node
+    score: float
+    """Greater is better; comparable within one answer only."""
+    highlight: str | None
+    """HTML excerpt with the words found in `mark` elements."""
+
+
+class GraphReader:
+    """Reads of one graph, each at one committed state."""
+
+    def __init__(self, database: Database, index: GraphIndex) -> None:
+        """Open a reader of an open database."""
+        self._connection = database.reader()
+        self._index = index
+
+    def __enter__(self) -> Self:
+        """Return the reader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def node(self, key: str) -> Node:
+        """Return a visible node, or raise `NotFoundError`."""
+        with store_errors():
+            row = self._connection.execute(_BY_KEY, (key,)).fetchone()
+        if row is None:
+            message = f"There is no node '{key}'."
+            raise NotFoundError(message)
+        return to_node(row)
+
+    def atp(self, key: str, now_ms: int) -> float:
+        """Return the energy of a node; that of an unknown one is 0."""
+        return self._index.atp(self._index.keys.number(key), now_ms)
+
+    def nodes(
+        self,
+        *,
+        limit: int,
+        after: str = "",
+        prefix: str = "",
+        node_type: str | None = None,
+        updated_since_ms: int | None = None,
+        in_trash: bool = False,
+    ) -> list[Node]:
+        """Return nodes in key order, those behind `after`."""
+        conditions = ["key > ?", "key >= ?", "key < ?", "state = ?"]
+        values: list[Any] = [
+            after,
+            prefix,
+            prefix + _KEY_END,
+            TRASHED if in_trash else VISIBLE,
+        ]
+        if node_type is not None:
+            conditions.append("type = ?")
+            values.append(node_type)
+        if updated_since_ms is not None:
+            conditions.append("updated_ms >= ?")
+            values.append(updated_since_ms)
+        with store_errors():
+            rows = self._connection.execute(
+                f"SELECT {NODE_COLUMNS} FROM node WHERE {' AND '.join(conditions)}"
+                " ORDER BY key LIMIT ?",
+                (*values, limit),
+            ).fetchall()
+        return [to_node(row) for row in rows]
+
+    def edge(self, identity: EdgeId) -> Edge:
+        """Return an edge that shows, or raise `NotFoundError`."""
+        number = self._index.edge_number(identity)
+        if number and self._matches(number, (None, None), None):
+            with store_errors():
+                edge = read_edge(self._connection, self._index, number)
+            if edge is not None:
+                return edge
+        message = f"There is no edge '{identity}'."
+        raise NotFoundError(message)
+
+    def edges(
+        self,
+        *,
+        limit: int,
+        after: int = 0,
+        source: str | None = None,
+        target: str | None = None,
+        edge_type: str | None = None,
+    ) -> list[tuple[int, Edge]]:
+        """Return (number, edge) of edges that show, in order of number after `after`."""
+        index = self._index
+        wanted = None if edge_type is None else index.edge_type_number(edge_type)
+        if edge_type is not None and wanted is None:
+            return []
+        ends = tuple(
+            None if key is None else index.keys.number(key) for key in (source, target)
+        )
+        found: list[tuple[int, Edge]] = []
+        for number in self._edge_numbers(ends, after):
+            if len(found) == limit:
+                break
+            if self._matches(number, ends, wanted):
+                with store_errors():
+                    edge = read_edge(self._connection, index, number)
+                if edge is not None:
+                    found.append((number, edge))
+        return found
+
+    def neighbours(
+        self,
+        key: str,
+        *,
+        limit: int,
+        depth: int = 1,
+        direction: traversal.Direction = "both",
+        edge_type: str | None = None,
+    ) -> list[tuple[Node, int]]:
+        """Return (node, distance), nearest first, or raise `NotFoundError`."""
+        walk = traversal.nearby(
+            self._index,
+            self._visible(key),
+            depth=depth,
+            direction=direction,
+            edge_type=edge_type,
+        )
+        found: list[tuple[Node, int]] = []
+        for number, distance in walk:
+            if len(found) == limit:
+                break
+            found += [(node, distance) for node in self._present([number])]
+        return found
+
+    def path(
+        self, start: str, goal: str, now_ms: int, max_cost: float | None
+    ) -> tuple[list[Node], float] | None:
+        """Return (nodes from start to goal, cost), or None if there is no way.
+
+        Raises `NotFoundError` for an absent end, `SearchBudgetError` when stopped.
+        """
+        found = traversal.cheapest_path(
+            self._index,
+            self._visible(start),
+            self._visible(goal),
+            now_ms,
+            max_cost=max_cost,
+        )
+        return None if found is None else (self._present(found[0]), found[1])
+
+    def search(
+        self, query: str, *, limit: int, now_ms: int, node_type: str | None = None
+    ) -> list[Hit]:
+        """Return nodes whose label or body has the words of `query`, best first.
+
+        All words first; if that finds too little, any of them. Energy breaks ties.
+        """
+        wanted = words(query)
+        if not wanted:
+            return []
+        rows = self._matching(match_expression(wanted, every=True))
+        if len(rows) < limit and len(wanted) > 1:
+            known = {number for number, _ in rows}
+            others = self._matching(match_expression(wanted, every=False))
+            rows += [row for row in others if row[0] not in known]
+        hits: list[Hit] = []
+        for number, score in rows:
+            if len(hits) == limit:
+                break
+            for node in self._present([number]):
+                if node_type is None or node.type == node_type:
+                    hits.append(Hit(node, score, self._excerpt(number, node, wanted)))
+        hits.sort(key=lambda hit: (-hit.score, -self.atp(hit.node.key, now_ms)))
+        return hits
+
+    def body(self, key: str) -> str:
+        """Return the long text of a visible node, empty if it has none."""
+        number = self._visible(key)
+        with store_errors():
+            return load_body(self._connection, number, 1).text()
+
+    def stream(
+        self, key: str, *, since_ms: int, until_ms: int, bucket: Bucket, limit: int
+    ) -> list[Point]:
+        """Return the history of a visible node, oldest first."""
+        number = self._visible(key)
+        with store_errors():
+            return read_stream(
+                self._connection, number, since_ms, until_ms, bucket, limit
+            )
+
+    def accumulators(self, key: str, own: DeviceId) -> dict[DeviceId, float]:
+        """Return a node's landmark energy by device; `own` is this device."""
+        number = self._index.keys.number(key)
+        with store_errors():
+            names = {**device_ids(self._connection), OWN_DEVICE: own}
+            rows = self._connection.execute(
+                "SELECT device, landmark FROM energy WHERE node = ?", (number,)
+            )
+            return {names[device]: landmark for device, landmark in rows}
+
+    def all_edges(self) -> Iterator[Edge]:
+        """Yield every edge that shows, in order of creation here."""
+        for number in range(1, len(self._index.edges) + 1):
+            if self._matches(number, (None, None), None):
+                edge = read_edge(self._connection, self._index, number)
+                if edge is not None:
+                    yield edge
+
+    def _matching(self, expression: str) -> list[tuple[int, float]]:
+        with store_errors():
+            rows = self._connection.execute(
+                "SELECT rowid, -bm25(node_text, 4.0, 1.0) AS score FROM node_text"
+                " WHERE rowid IN (SELECT rowid FROM node_text WHERE node_text MATCH ?1"
+                " ORDER BY rowid DESC LIMIT ?2) AND node_text MATCH ?1"
+                " ORDER BY score DESC LIMIT ?2",
+                (expression, _CANDIDATES),
+            ).fetchall()
+        return cast("list[tuple[int, float]]", rows)
+
+    def _excerpt(self, number: int, node: Node, wanted: list[str]) -> str | None:
+        found = highlight(node.label, wanted)
+        if found is None and node.has_body:
+            text = load_body(self._connection, number, 1).text()
+            found = highlight(text, wanted)
+        return found
+
+    def _visible(self, key: str) -> int:
+        number = self._index.keys.number(key)
+        if self._index.states[number] != VISIBLE:
+            message = f"There is no node '{key}'."
+            raise NotFoundError(message)
+        return number
+
+    def _present(self, numbers: list[int]) -> list[Node]:
+        with store_errors():
+            nodes = [read_node(self._connection, number) for number in numbers]
+        return [node for node in nodes if node is not None and node.deleted_ms is None]
+
+    def _edge_numbers(self, ends: tuple[int | None, ...], after: int) -> Iterator[int]:
+        source, target = ends
+        edges = self._index.edges
+        if source is not None:
+            yield from (n for n in edges.outgoing(source) if n > after)
+        elif target is not None:
+            yield from (n for n in edges.incoming(target) if n > after)
+        else:
+            yield from range(after + 1, len(edges) + 1)
+
+    def _matches(
+        self, number: int, ends: tuple[int | None, ...], wanted: int | None
+    ) -> bool:
+        edges, states = self._index.edges, self._index.states
+        source, target = edges.sources[number], edges.targets[number]
+        return (
+            edges.states[number] == 1
+            and states[source] == VISIBLE
+            and states[target] == VISIBLE
+            and ends[0] in (None, source)
+            and ends[1] in (None, target)
+            and wanted in (None, edges.types[number])
+        )
