@@ -159,12 +159,13 @@ def test_a_previous_hash_cannot_be_exchanged() -> None:
 
 @given(st.binary(min_size=32, max_size=32).filter(lambda key: key != EPOCH.secret))
 def test_another_epoch_key_does_not_open(secret: bytes) -> None:
-    """A wrong key is refused by its id, and under a false id by the cipher."""
+    """Both the id and the key must be those of the seal."""
     arrived = decode(sealed())
 
     for wrong in (
         epoch_key(secret),
         msgspec.structs.replace(EPOCH, secret=secret),
+        msgspec.structs.replace(EPOCH, id=secret[:16]),
     ):
         with pytest.raises(ForgedError):
             open_payload(arrived, wrong)

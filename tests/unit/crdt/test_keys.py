@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.pretty import pretty_repr
 
-from crdt.errors import DamagedError, ForgedError, InvalidError, PeerError
+from crdt.errors import (
+    DamagedError,
+    ForgedError,
+    InvalidError,
+    MalformedError,
+    PeerError,
+)
 from crdt.identity import (
     DEVICE_RANDOMNESS_BYTES,
     Identity,
@@ -261,6 +267,15 @@ def test_every_flipped_bit_of_an_enrolment_is_noticed() -> None:
         changed[place // 8] ^= 1 << place % 8
         with pytest.raises(PeerError):
             decode_enrolment(bytes(changed))
+
+
+def test_an_enrolment_has_one_encoding() -> None:
+    """A longer form of the same values, or bytes behind them, are refused."""
+    encoded = encode_enrolment(ada().enrolment)
+
+    for other in (b"\xdc\x00\x06" + encoded[1:], encoded + b"\0", encoded[:-1]):
+        with pytest.raises(MalformedError):
+            decode_enrolment(other)
 
 
 def test_nobody_enrols_the_device_of_another() -> None:

@@ -26,6 +26,7 @@ from crdt.payload import (
 from tests.support.changes import changes
 
 DEVICE = DeviceId(bytes(16))
+VALID = msgspec.msgpack.encode([[0, 1, b""]])
 
 
 def raw(body: bytes, marker: int = 0) -> bytes:
@@ -101,8 +102,9 @@ def test_few_sizes_are_left_to_tell_apart() -> None:
         raw(msgspec.msgpack.encode([[2, bytes(16), [["oak", -math.inf]]]])),
         raw(b"\x91\x93\x01\xa1\xff\xc4\x00"),
         raw(b"not zlib", 1),
-        raw(zlib.compress(b"")[:-1], 1),
-        raw(zlib.compress(msgspec.msgpack.encode([[0, 1, b""]])) + b"tail", 1),
+        raw(VALID, 2),
+        raw(zlib.compress(VALID)[:-1], 1),
+        raw(zlib.compress(VALID) + b"tail", 1),
     ],
 )
 def test_malformed_payloads(payload: bytes) -> None:

@@ -93,6 +93,8 @@ def test_a_busy_device_waits_for_50_updates_or_50_ms() -> None:
     assert schedule.due_ms == 1010 + MAX_WAIT_MS
     schedule.add(1, 1030)
     assert schedule.due_ms == 1030
+    schedule.add(1, 1040)
+    assert schedule.due_ms == 1030
 
 
 @given(st.lists(sizes, max_size=20))
