@@ -53,7 +53,10 @@ class ByteReader:
 
     def take(self, count: int) -> bytes:
         """Return the next `count` bytes, fewer only where the chunks end."""
-        while len(self._waiting) < count and (chunk := next(self._chunks, None)):
+        while len(self._waiting) < count:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
             self._waiting += chunk
         taken = bytes(self._waiting[:count])
         del self._waiting[:count]
@@ -70,6 +73,12 @@ class ByteReader:
             self._waiting[:] = chunk
         del self._waiting[:count]
         return True
+
+    def drain(self) -> None:
+        """Pass over all that is left, so that whoever sends it is not cut off."""
+        self._waiting.clear()
+        for _ in self._chunks:
+            pass
 
 
 def _check_length(number: int, line: bytearray, limit_bytes: int) -> None:

@@ -52,4 +52,4 @@ class Failure(msgspec.Struct, frozen=True):
 Imported: TypeAlias = (
     ImportNode | PutNode | PutBody | IfAbsent | ImportEdge | PutEdge | Failure
 )
-"""An import yields every node before the first edge."""
+"""An import yields a node before the first edge that needs it."""
