@@ -121,6 +121,18 @@ def test_no_prefix_and_no_extension_is_accepted(case: dict[str, Any]) -> None:
         parse(update + b"\x00", profile)
 
 
+def test_a_format_holds_numbers_that_a_float_holds() -> None:
+    """An integer too large for a float is refused: Yjs could not read it."""
+    for digits, is_allowed in (("1" * 309, True), ("2" * 309, False)):
+        value = encode_number(len(digits)) + digits.encode()
+        update = b"\x01\x01\x07\x00\x06\x01\x01t\x01b" + value + b"\x00"
+        if is_allowed:
+            parse(update, BODY)
+        else:
+            with pytest.raises(MalformedError, match="not one JSON scalar"):
+                parse(update, BODY)
+
+
 def test_structs_are_counted_over_all_clients() -> None:
     """The limit on structs holds for their sum, before any is read."""
     update = bytes.fromhex("02 01 07 00 00 01 02 09 00 00 01 00 01 00")
