@@ -113,6 +113,18 @@ class ImportEdge(Command, frozen=True, tag="import_edge", kw_only=True):
     created_ms: int
 
 
+class Once(Command, frozen=True, tag="once", kw_only=True):
+    """Carry out a command unless this receipt shows that it was carried out before.
+
+    `receipt` and `request` are hashes: of the caller's idempotency key, and of what it
+    asked. Never decoded from JSON.
+    """
+
+    receipt: bytes
+    request: bytes
+    command: "AnyCommand"
+
+
 AnyCommand: TypeAlias = (
     PutNode
     | PatchNode

@@ -16,6 +16,7 @@ from crdt.commands import (
     DeleteNode,
     ImportEdge,
     ImportNode,
+    Once,
     PatchNode,
     Pulse,
     PutBody,
@@ -23,7 +24,7 @@ from crdt.commands import (
     PutNode,
     RestoreNode,
 )
-from crdt.errors import NotFoundError
+from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import NodeKey, check_key, edge_id, parse_edge_id
 from crdt.payload import BodyChange
 from crdt.records import Edge, Metadata, Node
@@ -43,9 +44,11 @@ class Outcome(msgspec.Struct, frozen=True):
     is_changed: bool = True
 
 
-def execute(group: Group, command: AnyCommand) -> Outcome:
+def execute(group: Group, command: AnyCommand | Once) -> Outcome:
     """Stage one command, or raise a `RefusedError`."""
     match command:
+        case Once():
+            return _once(group, command)
         case PutNode():
             return _put_node(group, command)
         case PutEdge():
@@ -67,6 +70,31 @@ def execute(group: Group, command: AnyCommand) -> Outcome:
         case ImportEdge():
             checks.check_time("created_at", command.created_ms)
             return _put_edge(group, command, command.created_ms)
+
+
+def _once(group: Group, command: Once) -> Outcome:
+    row: tuple[Any, ...] | None = group.connection.execute(
+        "SELECT request, answer FROM receipt WHERE key = ?", (command.receipt,)
+    ).fetchone()
+    if row is not None:
+        if row[0] != command.request:
+            message = (
+                "This idempotency key was used for another request; nothing was"
+                " changed. Use a new key for a new request."
+            )
+            raise ConflictError(message)
+        return msgspec.msgpack.decode(row[1], type=Outcome)
+    outcome = execute(group, command.command)
+    group.connection.execute(
+        "INSERT INTO receipt (key, request, answer, time_ms) VALUES (?, ?, ?, ?)",
+        (
+            command.receipt,
+            command.request,
+            msgspec.msgpack.encode(outcome),
+            group.now_ms,
+        ),
+    )
+    return outcome
 
 
 def _put_node(group: Group, command: PutNode) -> Outcome:
@@ -141,11 +169,12 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
     checks.check_name("type", command.type)
     checks.check_weight(command.weight)
     checks.check_metadata(command.metadata)
-    for field, key in (("from", source), ("to", target)):
-        if not group.is_visible(group.index.keys.number(key)):
+    ends = group.index.keys.number(source), group.index.keys.number(target)
+    for field, key, end in (("from", source, ends[0]), ("to", target, ends[1])):
+        if not group.is_visible(end):
             message = f"There is no node '{key}' ({field})."
             raise NotFoundError(message)
-    number = group.index.find_edge(source, command.type, target)
+    number = group.index.find_edge(ends[0], command.type, ends[1])
     before = group.edge(number)
     if before is None:
         edge = Edge(
@@ -158,7 +187,7 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
             created_ms,
             1,
         )
-        group.create_edge(edge)
+        group.create_edge(edge, ends)
         return Outcome(edge.id, is_created=True)
     after = msgspec.structs.replace(
         before,

@@ -88,13 +88,10 @@ class GraphIndex:
                 ):
                     yield edge, other
 
-    def find_edge(self, source: str, edge_type: str, target: str) -> int:
-        """Return the number of an edge, in any state, or 0."""
+    def find_edge(self, source: int, edge_type: str, target: int) -> int:
+        """Return the number of an edge, in any state, or 0; ends are by number."""
         kind = self._edge_type_numbers.get(edge_type)
-        if kind is None:
-            return 0
-        ends = self.keys.number(source), self.keys.number(target)
-        return self.edges.find(*ends, kind) if all(ends) else 0
+        return 0 if kind is None else self.edges.find(source, target, kind)
 
     def edge_number(self, identity: EdgeId) -> int:
         """Return the number of the edge with an id, in any state, or 0."""

@@ -105,10 +105,11 @@ def _stage_edge(
     after = fold_edge(source, identity, entries)
     if after is None:
         return
-    number = group.index.find_edge(source, after.type, after.target)
+    ends = group.mention(source), group.mention(after.target)
+    number = group.index.find_edge(ends[0], after.type, ends[1])
     before = group.edge(number)
     if before is None:
-        group.add_edge(after)
+        group.add_edge(after, ends)
     else:
         group.set_edge(number, before, after)
 

@@ -19,7 +19,7 @@ import msgspec
 
 from crdt import digest
 from crdt.chain import EMPTY_CHAIN, ChainHead, next_header
-from crdt.commands import AnyCommand
+from crdt.commands import AnyCommand, Once
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.envelope import SALT_BYTES, envelope_hash, seal
@@ -105,7 +105,9 @@ class Replica:
         """When `seal` should be called; None if nothing waits."""
         return self._schedule.due_ms
 
-    def apply(self, commands: Iterable[AnyCommand], now_ms: int) -> Committed:
+    def apply(
+        self, commands: Iterable[AnyCommand | Once], now_ms: int
+    ) -> Committed:
         """Carry out commands in order as one durable group.
 
         A refused command changes nothing and the others stand. Raises `StoreError`
@@ -172,6 +174,13 @@ class Replica:
         if unsaved_rows(self._connection, self.index) >= at_least:
             with self._transaction():
                 save_index(self._connection, self.index)
+
+    def forget_receipts(self, before_ms: int) -> None:
+        """Drop the receipts of requests that nobody will repeat any more."""
+        with self._transaction():
+            self._connection.execute(
+                "DELETE FROM receipt WHERE time_ms < ?", (before_ms,)
+            )
 
     def close(self) -> None:
         """Leave the store so that the next start is quick."""

@@ -15,7 +15,8 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from itertools import groupby
+from typing import Final, Self, TypeAlias
 
 import apsw
 import msgspec
@@ -24,7 +25,7 @@ from crdt.document import ShardDocument, merge
 from crdt.errors import DamagedError
 from crdt.ids import SHARD_COUNT, ShardNumber
 from crdt.yjs_profile import SHARD
-from crdt.yjs_update import encode_creations, parse
+from crdt.yjs_update import encode_creations, join_creations, parse
 
 Entry: TypeAlias = tuple[str, str, str]
 """(map name, map key, value)."""
@@ -36,6 +37,18 @@ FRESH_BYTES: Final = 12 * 1024 * 1024
 _TAIL_ROWS: Final = 64
 _TAIL_SHARE: Final = 4
 _ROW_BITS: Final = 40
+
+
+class _Creation(bytes):
+    """An update made by `encode_creations`, and what it takes to join it to others."""
+
+    clock: int
+    entry_count: int
+
+    def __new__(cls, update: bytes, clock: int, entry_count: int) -> Self:
+        creation = super().__new__(cls, update)
+        creation.clock, creation.entry_count = clock, entry_count
+        return creation
 
 
 @dataclass(slots=True)
@@ -88,11 +101,12 @@ class Shards:
         """Add entries whose keys the shard does not hold; return the update."""
         self._touch(number)
         shard = self._shards[number]
-        update = encode_creations(self._client_id, shard.own_clock, entries)
+        clock = shard.own_clock
+        update = encode_creations(self._client_id, clock, entries)
         shard.own_clock += len(entries)
         if number in self._loaded:
             self._loaded[number][0].apply(update)
-        self._keep(number, update)
+        self._keep(number, _Creation(update, clock, len(entries)))
         return update
 
     def write(self, number: ShardNumber, entries: Sequence[Entry]) -> bytes:
@@ -172,7 +186,7 @@ class Shards:
         After the commit the caller calls `forget_fresh`.
         """
         self._frozen = {
-            number: pack(shard.fresh)
+            number: pack(self._joined(shard.fresh))
             for number, shard in enumerate(self._shards)
             if shard.fresh
         }
@@ -244,6 +258,17 @@ class Shards:
         )
         shard.snapshot_bytes = len(snapshot)
         shard.tail_count = shard.tail_bytes = 0
+
+    def _joined(self, fresh: list[bytes]) -> Iterator[bytes]:
+        """Yield fresh updates with each run of creations made one."""
+        for is_creation, group in groupby(fresh, lambda u: isinstance(u, _Creation)):
+            if not is_creation:
+                yield from group
+                continue
+            run = [update for update in group if isinstance(update, _Creation)]
+            yield join_creations(
+                self._client_id, run[0].clock, [(u.entry_count, u) for u in run]
+            )
 
     def _keep(self, number: int, update: bytes) -> None:
         self._shards[number].fresh.append(update)

@@ -192,21 +192,20 @@ class Group:
             node.created_ms, (landmark for (landmark,) in rows)
         )
 
-    def create_edge(self, edge: Edge) -> int:
-        """Stage an edge that no device has created; return its number."""
+    def create_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
+        """Stage an edge that no device has created between two nodes, by number."""
         shard = self._shard(edge.source)
         prefix = edge_prefix(edge.source, edge.id)
         self.entries[shard][EDGES, prefix] = new_edge_value(edge)
-        return self.add_edge(edge)
+        return self.add_edge(edge, ends)
 
-    def add_edge(self, edge: Edge) -> int:
-        """Stage a new row for an edge; its ends become ghosts if nobody knows them."""
-        source, target = self.mention(edge.source), self.mention(edge.target)
+    def add_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
+        """Stage a new row for an edge between two nodes, by number; return its own."""
         edge_type = self.index.edge_type_number(edge.type)
         if edge_type is None:
             edge_type = self.index.add_edge_type(edge.type)
             self._new_types.append((edge_type, edge.type))
-        number = self.index.edges.add(source, target, edge_type)
+        number = self.index.edges.add(*ends, edge_type)
         self._new_edges.append(number)
         self.set_edge(number, None, edge)
         return number

@@ -154,6 +154,23 @@ def encode_creations(
     return b"".join(parts)
 
 
+def join_creations(
+    client: int, clock: int, updates: Sequence[tuple[int, bytes]]
+) -> bytes:
+    """Return one update for several of `encode_creations`, each behind the one before.
+
+    `updates` are (number of entries, update); the first begins at `clock`.
+    """
+    parts = []
+    total = 0
+    for count, update in updates:
+        head = 1 + sum(map(len, map(encode_number, (count, client, clock + total))))
+        parts.append(update[head:-1])
+        total += count
+    head_parts = (b"\x01", *map(encode_number, (total, client, clock)))
+    return b"".join((*head_parts, *parts, b"\x00"))
+
+
 def decode_state_vector(data: bytes) -> dict[int, int]:
     """Return {client id: number of clocks held}, or raise `MalformedError`."""
     state: dict[int, int] = {}

@@ -1,0 +1,240 @@
+"""The thread that owns the replica, and how the event loop hands it work.
+
+Writes that wait while a group is being made durable go together into the next one:
+under load many share one flush to disk, and alone each has its own at once.
+
+Rules of this file:
+1. The replica is touched by this thread only, from opening to closing.
+2. The queue is bounded: whoever finds it full waits.
+3. What is awaited is durable; events are told after that, in the order of commits.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias, TypeVar
+
+from crdt.commands import AnyCommand, Once
+from crdt.errors import RefusedError, StoreError
+from crdt.execution import Outcome
+from crdt.replica import Committed, Replica
+from daemon.memory import release_memory
+
+logger = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+MAX_WAITING: Final = 1024
+MAX_GROUP: Final = 2_000
+_SETTLE_SECONDS: Final = 0.5
+"""Quiet time after which upkeep may run: long enough to be between two requests."""
+_TROUBLED_SECONDS: Final = 2.0
+"""Time between tries while the store cannot write, for instance on a full disk."""
+_RECEIPT_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class _Writes:
+    commands: Sequence[AnyCommand | Once]
+    done: "Future[Sequence[Outcome | RefusedError]]"
+
+
+@dataclass(slots=True)
+class _Task:
+    run: Callable[[Replica], Any]
+    done: "Future[Any]"
+
+
+_Work: TypeAlias = _Writes | _Task | None
+"""None asks the thread to end."""
+
+
+class Owner:
+    """Runs a replica in a thread of its own."""
+
+    def __init__(
+        self,
+        open_replica: Callable[[], Replica],
+        wall_ms: Callable[[], int],
+        monotonic_ms: Callable[[], int],
+        tell: Callable[[Committed], None],
+    ) -> None:
+        """Start nothing yet; `tell` is called on the loop after each commit."""
+        self._open = open_replica
+        self._wall_ms = wall_ms
+        self._monotonic_ms = monotonic_ms
+        self._tell = tell
+        self._queue: queue.Queue[_Work] = queue.Queue()
+        self._room = asyncio.Semaphore(MAX_WAITING)
+        self._thread = threading.Thread(target=self._run, name="owner")
+        self._opened: Future[Replica] = Future()
+        self._aside: list[_Work] = []
+        self._is_troubled = False
+        self._failure: BaseException | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open the replica in its thread, or raise what kept it from opening."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        try:
+            self.replica = await asyncio.wrap_future(self._opened)
+        except BaseException:
+            await asyncio.to_thread(self._thread.join)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the thread finish what it was given, then close the replica."""
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        if self._failure is not None and error is None:
+            raise self._failure
+
+    async def write(self, command: AnyCommand | Once) -> Outcome:
+        """Carry out one command durably, or raise why it was refused."""
+        (outcome,) = await self.write_all((command,))
+        if isinstance(outcome, RefusedError):
+            raise outcome
+        return outcome
+
+    async def write_all(
+        self, commands: Sequence[AnyCommand | Once]
+    ) -> Sequence[Outcome | RefusedError]:
+        """Carry out commands in order, all in one durable group."""
+        done: Future[Sequence[Outcome | RefusedError]] = Future()
+        return await self._hand_over(_Writes(commands, done), done)
+
+    async def run(self, task: Callable[[Replica], Result]) -> Result:
+        """Run `task` in the owner's thread and return what it returns."""
+        done: Future[Result] = Future()
+        return await self._hand_over(_Task(task, done), done)
+
+    def tell(self, committed: Committed) -> None:
+        """From the owner's thread: let the loop know of a commit that a task made."""
+        if committed.events:
+            self._loop.call_soon_threadsafe(self._tell, committed)
+
+    async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:
+        if not self._thread.is_alive():
+            message = "The store is closed; the daemon is stopping."
+            raise StoreError(message)
+        async with self._room:
+            self._queue.put(work)
+            # The work goes on whatever becomes of whoever asked for it.
+            return await asyncio.shield(asyncio.wrap_future(done))
+
+    def _run(self) -> None:
+        try:
+            replica = self._open()
+        except BaseException as error:
+            self._opened.set_exception(error)
+            return
+        self._opened.set_result(replica)
+        try:
+            self._serve(replica)
+            replica.close()
+        except BaseException as error:
+            self._failure = error
+
+    def _serve(self, replica: Replica) -> None:
+        wants_upkeep = True
+        while True:
+            try:
+                work = self._take(self._patience(replica, wants_upkeep=wants_upkeep))
+            except queue.Empty:
+                wants_upkeep = self._keep_up(replica)
+                continue
+            wants_upkeep = True
+            match work:
+                case _Writes():
+                    self._commit(replica, self._gather(work))
+                case _Task():
+                    _resolve(work, replica)
+                case None:
+                    return
+
+    def _take(self, patience: float | None) -> _Work:
+        if self._aside:
+            return self._aside.pop()
+        return self._queue.get(timeout=patience)
+
+    def _patience(self, replica: Replica, *, wants_upkeep: bool) -> float | None:
+        """Return how long to wait for work before looking after the store."""
+        due_ms = replica.seal_due_ms
+        if due_ms is not None:
+            return max(0, due_ms - self._monotonic_ms()) / 1000
+        if self._is_troubled:
+            return _TROUBLED_SECONDS
+        return _SETTLE_SECONDS if wants_upkeep else None
+
+    def _gather(self, first: _Writes) -> list[_Writes]:
+        """Return all writes that wait, up to a bound, in order."""
+        group = [first]
+        count = len(first.commands)
+        while count < MAX_GROUP:
+            try:
+                work = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if not isinstance(work, _Writes):
+                self._aside.append(work)
+                break
+            group.append(work)
+            count += len(work.commands)
+        return group
+
+    def _commit(self, replica: Replica, group: list[_Writes]) -> None:
+        commands = [command for writes in group for command in writes.commands]
+        try:
+            committed = replica.apply(commands, self._wall_ms())
+        except Exception as error:
+            self._note(error)
+            for writes in group:
+                writes.done.set_exception(error)
+            return
+        self._is_troubled = False
+        outcomes = iter(committed.outcomes)
+        for writes in group:
+            writes.done.set_result([next(outcomes) for _ in writes.commands])
+        self.tell(committed)
+
+    def _keep_up(self, replica: Replica) -> bool:
+        """Seal what is due and tidy up; return whether there is more to do."""
+        try:
+            if replica.seal_due_ms is not None:
+                replica.seal()
+                return True
+            if replica.compact():
+                return True
+            replica.save_index()
+            replica.forget_receipts(self._wall_ms() - _RECEIPT_MS)
+        except Exception as error:
+            self._note(error)
+            return True
+        self._is_troubled = False
+        release_memory()
+        return False
+
+    def _note(self, error: Exception) -> None:
+        """Log what kept the store from working, once per kind, without content."""
+        if not self._is_troubled:
+            logger.error("the store could not write: %s", type(error).__name__)
+        self._is_troubled = True
+
+
+def _resolve(task: _Task, replica: Replica) -> None:
+    try:
+        result = task.run(replica)
+    except Exception as error:
+        task.done.set_exception(error)
+    else:
+        task.done.set_result(result)
