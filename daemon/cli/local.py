@@ -71,6 +71,7 @@ class Local(Protocol):
         home: Path,
         file: Path,
         words: str,
+        *,
         name: str | None,
         key_source: KeySource | None,
         ask_passphrase: AskPassphrase,
@@ -107,6 +108,7 @@ class Installed:
         home: Path,
         file: Path,
         words: str,
+        *,
         name: str | None,
         key_source: KeySource | None,
         ask_passphrase: AskPassphrase,
@@ -114,7 +116,14 @@ class Installed:
         """See `Local`."""
         from daemon import setup
 
-        return setup.restore(home, file, words, name, key_source, ask_passphrase)
+        return setup.restore(
+            home,
+            file,
+            words,
+            name=name,
+            key_source=key_source,
+            ask_passphrase=ask_passphrase,
+        )
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:
         """See `Local`."""

@@ -128,7 +128,12 @@ def restore(
     """
     words = _read_words()
     made = session.local.restore(
-        session.home, file, words, name, key_source, _ask_passphrase
+        session.home,
+        file,
+        words,
+        name=name,
+        key_source=key_source,
+        ask_passphrase=_ask_passphrase,
     )
     if session.as_json:
         print_json(_made(made))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -80,10 +81,10 @@ def test_what_the_chunks_raise_is_what_the_caller_gets(
     serve: Callable[[Served], Client],
 ) -> None:
     """A file that cannot be read is told, not the connection that it broke."""
-    received: list[bytes] = []
+    received: queue.SimpleQueue[bytes] = queue.SimpleQueue()
 
     def wait_for_all(connection: socket.socket) -> None:
-        received.append(read_request(connection))
+        received.put(read_request(connection))
 
     def broken() -> Iterator[bytes]:
         yield b"first"
@@ -91,8 +92,7 @@ def test_what_the_chunks_raise_is_what_the_caller_gets(
 
     with pytest.raises(PermissionError):
         upload(serve(wait_for_all), broken())
-    assert received
-    assert not received[0].endswith(b"0\r\n\r\n")
+    assert not received.get(timeout=5).endswith(b"0\r\n\r\n")
 
 
 def test_a_refusal_in_the_midst_of_an_upload_is_read(

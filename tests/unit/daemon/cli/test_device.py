@@ -63,6 +63,7 @@ class FakeLocal:
         home: Path,
         file: Path,
         words: str,
+        *,
         name: str | None,
         key_source: KeySource | None,
         ask_passphrase: AskPassphrase,
@@ -153,13 +154,13 @@ def test_a_passphrase_is_asked_twice_and_never_shown(
 ) -> None:
     """The two must agree before anything is made."""
     result = command_line.run(
-        "init", "--yes", "--passphrase", input="one\ntwo\nopen\nopen\n"
+        "init", "--yes", "--passphrase", input="one\ntwo\nsesame\nsesame\n"
     )
 
     assert local.calls == [
-        ("initialise", command_line.home, None, "passphrase", "open")
+        ("initialise", command_line.home, None, "passphrase", "sesame")
     ]
-    assert "open" not in result.output
+    assert "sesame" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_the_token_is_not_given_to_who_took_over_the_port(
         write_run_file(command_line.home, stranger.getsockname()[1], ended.pid)
 
         assert command_line.run("list").exit_code == 3
-        stranger.setblocking(False)
+        stranger.settimeout(0)
         with pytest.raises(BlockingIOError):
             stranger.accept()
 

@@ -23,8 +23,13 @@ HEAVY: Final = {
 def imported(home: Path, *arguments: str) -> set[str]:
     """Return the top-level modules that a command imported."""
     told = subprocess.run(
-        [sys.executable, "-X", "importtime", *FRACTALITY[1:], "--home", str(home)]
-        + list(arguments),
+        [
+            sys.executable,
+            *("-X", "importtime"),
+            *FRACTALITY[1:],
+            *("--home", str(home)),
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -45,7 +45,7 @@ def test_a_safe_line_holds_nothing_that_a_terminal_obeys(text: str) -> None:
 @given(ANY_TEXT)
 @example("a\r\nb\tc\rd\x85e")
 def test_a_safe_block_keeps_lines_and_tabs_only(text: str) -> None:
-    """Whatever the text, only line feeds and tabs are left of the control characters."""
+    """Whatever the text, line feeds and tabs are the only controls that are left."""
     assert unsafe(safe_block(text)) <= {"\n", "\t"}
 
 

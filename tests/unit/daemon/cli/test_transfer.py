@@ -35,6 +35,7 @@ def test_a_file_is_sent_as_it_is(
     daemon: FakeDaemon,
     command_line: CommandLine,
     tmp_path: Path,
+    *,
     suffix: str,
     format_name: str,
     content_type: str,
