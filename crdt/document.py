@@ -5,15 +5,21 @@ Rules of this file:
 2. The bytes of a remote update are what is kept, never what pycrdt reports back: an
    update across a gap is reported empty.
 3. One thread at a time uses a document.
+4. Nothing observes a document: a callback would keep it in memory for ever (pycrdt
+   issue 421). What an edit changed is told from the states before and after it.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import pycrdt
 
 from crdt.errors import MalformedError
-from crdt.yjs_profile import BODY_TEXT, EDGES, NODES
-from crdt.yjs_update import decode_state_vector
+from crdt.yjs_deletes import Deletes, added, encode_deletes
+from crdt.yjs_profile import BODY, BODY_TEXT, EDGES, NODES, SHARD, Profile
+from crdt.yjs_update import decode_state_vector, parse
+
+_AnyDocument: TypeAlias = "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]"
 
 
 class ShardDocument:
@@ -32,25 +38,25 @@ class ShardDocument:
             self.apply(update)
 
     def apply(self, update: bytes) -> None:
-        """Merge an update that the strict parser accepted, or raise `MalformedError`."""
+        """Merge an update that the parser accepted, or raise `MalformedError`."""
         _apply(self._document, update)
 
     def write(self, entries: Sequence[tuple[str, str, str]]) -> bytes:
         """Set (map, key, value) entries and return the update that says so."""
-        before = self._document.get_state()
+        edit = _Edit(self._document, SHARD)
         with self._document.transaction():
             for name, key, value in entries:
                 self._maps[name][key] = value
-        return self._document.get_update(before)
+        return edit.update()
 
     def erase(self, keys: Iterable[tuple[str, str]]) -> bytes:
         """Delete (map, key) entries and return the update that says so."""
-        before = self._document.get_state()
+        edit = _Edit(self._document, SHARD)
         with self._document.transaction():
             for name, key in keys:
                 if key in self._maps[name]:
                     del self._maps[name][key]
-        return self._document.get_update(before)
+        return edit.update()
 
     def entries(self) -> dict[str, dict[str, str]]:
         """Return all entries by map and key; a value that is no string is left out."""
@@ -80,10 +86,18 @@ class BodyDocument:
         self._document: pycrdt.Doc[pycrdt.Text] = pycrdt.Doc(client_id=client_id)
         self._text: pycrdt.Text = self._document.get(BODY_TEXT, type=pycrdt.Text)
         for update in updates:
-            self.apply(update)
+            _apply(self._document, update)
 
     def apply(self, update: bytes) -> None:
-        """Merge an update that the strict parser accepted, or raise `MalformedError`."""
+        """Merge an update that the strict parser accepted.
+
+        Raises `MalformedError` if it does not apply, or if it would cut one of the
+        text's characters in two, after which pycrdt miscounts.
+        """
+        held = parse(self._document.get_update(), BODY)
+        if parse(update, BODY).splits_pair(held.pair_halves, self.clocks()):
+            message = "An update of a body cuts a character in two; it was dropped."
+            raise MalformedError(message)
         _apply(self._document, update)
 
     def text(self) -> str:
@@ -96,7 +110,7 @@ class BodyDocument:
         The longest common start and end stay as they are, so that somebody else's
         concurrent edit there keeps its place.
         """
-        before = self._document.get_state()
+        edit = _Edit(self._document, BODY)
         old, new = self.text().encode(), text.encode()
         start = _common_start(old, new)
         end = _common_start(old[start:][::-1], new[start:][::-1])
@@ -106,7 +120,7 @@ class BodyDocument:
                 del self._text[start : len(old) - end]
             if len(new) - end > start:
                 self._text.insert(start, new[start : len(new) - end].decode())
-        return self._document.get_update(before)
+        return edit.update()
 
     def clocks(self) -> dict[int, int]:
         """Return how far each client's changes are merged without a gap."""
@@ -122,9 +136,29 @@ def merge(updates: Sequence[bytes]) -> bytes:
     return pycrdt.merge_updates(*updates)
 
 
-def _apply(
-    document: "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]", update: bytes
-) -> None:
+class _Edit:
+    """Tells which update an edit made, from what the document was before it."""
+
+    def __init__(self, document: _AnyDocument, profile: Profile) -> None:
+        self._document = document
+        self._profile = profile
+        self._state = document.get_state()
+        self._deletes = self._all_deletes()[1]
+
+    def update(self) -> bytes:
+        """Return the update that made the document what it is now."""
+        encoded, deletes = self._all_deletes()
+        update = self._document.get_update(self._state)
+        structs = update[: len(update) - len(encoded)]
+        return structs + encode_deletes(added(deletes, self._deletes))
+
+    def _all_deletes(self) -> tuple[bytes, Deletes]:
+        """Return every deletion of the document, encoded and decoded."""
+        nothing_new = self._document.get_update(self._document.get_state())
+        return nothing_new[1:], parse(nothing_new, self._profile).deletes
+
+
+def _apply(document: _AnyDocument, update: bytes) -> None:
     try:
         document.apply_update(update)
     except BaseException as error:
