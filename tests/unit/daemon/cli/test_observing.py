@@ -8,7 +8,9 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
+from click.testing import CliRunner
 
+from daemon.cli.root import cli
 from daemon.cli.session import default_home
 from tests.support.command_line import CommandLine
 from tests.support.fake_daemon import STATUS, TOKEN, Answer, FakeDaemon, problem
@@ -108,6 +110,17 @@ def test_token_prints_the_token_alone(
     """The output can be put into a header as it is."""
     assert command_line.run("token").stdout == f"{TOKEN}\n"
     assert command_line.json("token") == {"token": TOKEN}
+
+
+def test_the_environment_may_name_the_home(
+    daemon: FakeDaemon, command_line: CommandLine
+) -> None:
+    """FRACTALITY_HOME stands in for --home."""
+    environment = {"FRACTALITY_HOME": str(command_line.home)}
+
+    result = CliRunner().invoke(cli, ["token"], env=environment)
+
+    assert (result.exit_code, result.stdout) == (0, f"{TOKEN}\n")
 
 
 STREAM = (
