@@ -65,6 +65,20 @@ def content_of(graph: MemoryGraph) -> Content:
     return content
 
 
+def graph_of(content: Content) -> MemoryGraph:
+    """Return a graph that shows `content`."""
+    graph = MemoryGraph()
+    for name, fields in content.nodes.items():
+        node = Node(NodeKey(name), *fields, 1)
+        graph.exported.append(ExportedNode(node, {}, content.bodies.get(name)))
+    for (start, kind, end), (weight, metadata, created_ms) in content.edges.items():
+        source, target = NodeKey(start), NodeKey(end)
+        identity = edge_id(source, kind, target)
+        edge = Edge(identity, source, target, kind, weight, metadata, created_ms, 1)
+        graph.all_edges.append(edge)
+    return graph
+
+
 def imported(items: Iterable[Imported]) -> Content:
     """Apply `items` in order; an edge whose nodes did not come before fails."""
     content = Content()

@@ -17,10 +17,8 @@ MAX_PART_BYTES: Final = 100
 """Of one folder or file name, room left for hash and suffix (some allow only 143)."""
 _SUFFIX: Final = ".md"
 _FORBIDDEN: Final = re.compile('[<>:"\\\\|?*\\x00-\\x1f]')
-_RESERVED: Final = frozenset(
-    ("con", "prn", "aux", "nul")
-    + tuple(f"{device}{digit}" for device in ("com", "lpt") for digit in "123456789¹²³")
-)
+_PORTS: Final = [name + digit for name in ("com", "lpt") for digit in "123456789¹²³"]
+_RESERVED: Final = frozenset(("con", "prn", "aux", "nul", *_PORTS))
 
 
 class FileNames:
@@ -56,7 +54,7 @@ def _folder_name(part: str) -> str:
 
 def _safe(part: str) -> str:
     name = clipped(_FORBIDDEN.sub("_", part), MAX_PART_BYTES)
-    if name.startswith("."):
+    if name.startswith((".", " ")):
         name = f"_{name[1:]}"
     if not name or name[-1] in ". ":
         name = f"{name[:-1]}_"

@@ -15,11 +15,11 @@ import msgspec
 
 _FENCE: Final = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(`{3,}|~{3,})(.*)")
 _HEADING: Final = re.compile(r" {0,3}#{1,6}[ \t]+(.*)")
-_BLANK_LINES: Final = re.compile(r"(\n[ \t\r]*\n)")
+_BLANK_LINES: Final = re.compile(r"\n(?:[ \t\r]*\n)+")
 _BACKTICKS: Final = re.compile("`+")
 _WIKI_LINK: Final = re.compile(r"(?<!\\)\[\[([^\[\]\n]{1,1000})\]\]")
 _MARKDOWN_LINK: Final = re.compile(
-    r"\]\((?:<([^<>\n]{1,1000})>|([^()<>\s]{1,1000}))(?:[ \t]+[\"'(][^\n)]{0,1000})?\)"
+    r"\]\((?:<([^<>\n]{1,1000})>|([^()<>\s]{1,1000}))(?=[\s)])"
 )
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _TAG_CHARACTER: Final = (
@@ -50,7 +50,7 @@ class Findings(msgspec.Struct, frozen=True):
 def find(body: str) -> Findings:
     """Return what `body` points at."""
     lines = list(_without_fences(body))
-    headings = (_heading(line) for line in lines)
+    headings = (_heading(line) for line in lines if "#" in line)
     heading = next((text for text in headings if text), None)
     links: Counter[Link] = Counter()
     tags: dict[str, None] = {}
@@ -73,7 +73,7 @@ def _without_fences(body: str) -> Iterator[str]:
     """Yield the lines of `body`, blank for those of fenced code."""
     fence: str | None = None
     for line in body.split("\n"):
-        match = _FENCE.match(line)
+        match = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if fence is not None:
             is_end = match is not None and match[1].startswith(fence)
             if is_end and match is not None and not match[2].strip():
@@ -93,11 +93,11 @@ def _heading(line: str) -> str | None:
 
 def _without_code_spans(text: str) -> Iterator[str]:
     """Yield the paragraphs of `text` with a space for each span of inline code."""
+    if "`" not in text:
+        yield text
+        return
     for paragraph in _BLANK_LINES.split(text):
         runs = list(_BACKTICKS.finditer(paragraph))
-        if not runs:
-            yield paragraph
-            continue
         closing = _closing_runs([len(run[0]) for run in runs])
         kept: list[str] = []
         end = index = 0
@@ -133,8 +133,9 @@ def _markdown_links(text: str) -> Iterator[Link]:
     for match in _MARKDOWN_LINK.finditer(text):
         target = unquote(match[1] or match[2])
         path = target.partition("#")[0].strip()
-        if path.lower().endswith(_SUFFIX) and not _SCHEME.match(path):
-            yield Link(_name(path), is_relative=True)
+        is_note = path.lower().endswith(_SUFFIX) and not _SCHEME.match(path)
+        if is_note and (name := _name(path)):
+            yield Link(name, is_relative=True)
 
 
 def _name(target: str) -> str:

@@ -28,7 +28,7 @@ def test_an_import_of_an_export_is_the_same_graph(graph: MemoryGraph) -> None:
 
     assert expected.nodes == actual.nodes
     assert expected.edges == actual.edges
-    assert {} == actual.bodies
+    assert actual.bodies == {}
 
 
 @given(graphs())

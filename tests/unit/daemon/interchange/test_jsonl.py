@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 
 from crdt.commands import ImportEdge, ImportNode, PutBody, PutEdge, PutNode
 from crdt.errors import InvalidError
+from crdt.ids import EdgeId, NodeKey
+from crdt.records import Edge, Node
 from daemon.interchange import jsonl
+from daemon.interchange.records import ExportedNode
 from tests.support.exported_graphs import MemoryGraph, content_of, graphs, imported
 
 HEADER = b'{"fractality": "export", "version": 1}\n'
@@ -90,7 +93,7 @@ def test_a_text_line_gets_a_key_from_all_it_says() -> None:
     assert isinstance(first, PutNode)
     assert first == second
     assert first != third
-    assert ("hi", {"by": "x"}) == (first.label, first.metadata)
+    assert (first.label, first.metadata) == ("hi", {"by": "x"})
     assert first.key.startswith("line-")
 
 
@@ -144,3 +147,20 @@ def test_an_endless_line_is_refused_while_it_comes() -> None:
         list(jsonl.read(endless))
 
     assert next(endless, None) is None
+
+
+def test_what_an_export_looks_like() -> None:
+    """The bytes as documented: they are other programs' to read, and must stay."""
+    node = Node(NodeKey("é"), "É\n", "note", {"x": [1]}, "work", 0, 1, 7)
+    edge = Edge(EdgeId(""), node.key, node.key, "sees", 0.5, {}, 2, 1)
+    graph = MemoryGraph([ExportedNode(node, {"dev": 1.5}, "text")], [edge])
+
+    assert (
+        '{"fractality":"export","version":1}\n'
+        '{"key":"é","label":"É\\n","type":"note","metadata":{"x":[1]},"network":"work",'
+        '"created_at":"1970-01-01T00:00:00.000Z",'
+        '"updated_at":"1970-01-01T00:00:00.001Z",'
+        '"version":7,"accumulators":{"dev":1.5},"body":"text"}\n'
+        '{"from":"é","to":"é","type":"sees","weight":0.5,"metadata":{},'
+        '"created_at":"1970-01-01T00:00:00.002Z"}\n'
+    ) == b"".join(jsonl.write(graph)).decode()

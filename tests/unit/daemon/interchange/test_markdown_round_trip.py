@@ -28,7 +28,7 @@ def test_an_import_of_an_export_is_the_same_graph(graph: MemoryGraph) -> None:
 
     actual = imported(reader.read(writer.write(graph)))
 
-    assert [] == actual.failures
+    assert actual.failures == []
     assert expected.nodes == actual.nodes
     assert expected.edges == actual.edges
     assert expected.bodies == actual.bodies
@@ -54,7 +54,7 @@ def test_a_node_with_very_many_edges_takes_several_notes() -> None:
 
     notes = list(writer.notes(replace(graph, exported=graph.exported[:1])))
 
-    assert ["n0.md", "n0~edges-2.md", "n0~edges-3.md"] == [n.path for n in notes]
+    assert [n.path for n in notes] == ["n0.md", "n0~edges-2.md", "n0~edges-3.md"]
     assert content_of(graph).edges == imported(reader.read(writer.write(graph))).edges
 
 
@@ -74,12 +74,12 @@ def test_links_added_to_an_exported_note_count() -> None:
 
     edges = imported(reader.commands([edited, second])).edges
 
-    assert {
+    assert edges == {
         ("a", "child", "b"): (0.5, {}, 3),
         ("a", "link", "b"): (1.0, {}, 0),
         ("a", "link", "new"): (1.0, {}, 0),
         ("a", "tagged", "tag:tag"): (1.0, {}, 0),
-    } == edges
+    }
 
 
 def test_an_exported_note_is_a_page_a_person_can_read() -> None:
@@ -89,8 +89,10 @@ def test_an_exported_note_is_a_page_a_person_can_read() -> None:
 
     (note,) = writer.notes(graph)
 
-    assert "a/b.md" == note.path
-    assert """\
+    assert note.path == "a/b.md"
+    assert (
+        note.content.decode()
+        == """\
 ---
 tags:
 - x
@@ -109,4 +111,5 @@ fractality:
     created_at: '1970-01-01T00:00:00.003Z'
 ---
 Hello
-""" == note.content.decode()
+"""
+    )
