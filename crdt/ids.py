@@ -37,6 +37,7 @@ MAX_METADATA_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 _EDGE_ID_BYTES: Final = 18
 _SOURCE_HASH_BYTES: Final = 8
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 def has_control_characters(text: str) -> bool:
@@ -77,13 +78,15 @@ def edge_id(source: NodeKey, edge_type: str, target: NodeKey) -> EdgeId:
     Keys and types hold no control characters, so the separator keeps fields apart.
     """
     digest = hashlib.sha256(f"{source}\x1f{edge_type}\x1f{target}".encode()).digest()
-    identity = _hash_bytes(source) + digest
-    return EdgeId(base64.urlsafe_b64encode(identity[:_EDGE_ID_BYTES]).decode())
+    identity = key_hash(source).to_bytes(_SOURCE_HASH_BYTES) + digest
+    encoded = binascii.b2a_base64(identity[:_EDGE_ID_BYTES], newline=False)
+    return EdgeId(encoded.translate(_URL_SAFE).decode())
 
 
 def key_hash(key: str) -> int:
     """Return the 64-bit hash by which a node key is looked up."""
-    return int.from_bytes(_hash_bytes(key))
+    digest = hashlib.blake2b(key.encode(), digest_size=_SOURCE_HASH_BYTES).digest()
+    return int.from_bytes(digest)
 
 
 def source_hash(identity: EdgeId) -> int:
@@ -116,7 +119,3 @@ def parse_id(text: str) -> bytes:
     if len(decoded) != 16 or text != text.lower():
         raise InvalidError("id", "must be the 26 characters of an id")
     return decoded
-
-
-def _hash_bytes(key: str) -> bytes:
-    return hashlib.blake2b(key.encode(), digest_size=_SOURCE_HASH_BYTES).digest()

@@ -11,8 +11,8 @@ Rules of this file:
 """
 
 from array import array
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -43,9 +43,13 @@ class KeyTable:
         recent = self._recent.get(key)
         if recent is not None:
             return recent
-        for candidate in self._in_sorted(key_hash(key)):
-            if self.key(candidate) == key:
-                return candidate
+        hashes, numbers = self._sorted
+        wanted = key_hash(key)
+        at = bisect_left(hashes, wanted)
+        while at < len(hashes) and hashes[at] == wanted:
+            if self.key(numbers[at]) == key:
+                return numbers[at]
+            at += 1
         return 0
 
     def numbers(self, wanted: int) -> list[int]:
@@ -53,7 +57,9 @@ class KeyTable:
         recent = self._recent_hashes
         newest = len(self) - len(recent) + 1
         found = [newest + at for at, value in enumerate(recent) if value == wanted]
-        return [*self._in_sorted(wanted), *found]
+        hashes, numbers = self._sorted
+        first, end = bisect_left(hashes, wanted), bisect_right(hashes, wanted)
+        return [*numbers[first:end], *found]
 
     def key(self, number: int) -> NodeKey:
         """Return the key of a number that `number` or `add` returned."""
@@ -118,13 +124,6 @@ class KeyTable:
         )
         self._recent_hashes = array("Q")
         self._recent = {}
-
-    def _in_sorted(self, wanted: int) -> Iterator[int]:
-        hashes, numbers = self._sorted
-        at = bisect_left(hashes, wanted)
-        while at < len(hashes) and hashes[at] == wanted:
-            yield numbers[at]
-            at += 1
 
 
 def _sorted_columns(

@@ -73,9 +73,14 @@ def read_text(data: bytes, at: int) -> tuple[str, int]:
 
 def encode_number(number: int) -> bytes:
     """Return the unsigned varint of `number`."""
-    if number < len(_SHORT):
+    if number < _SHORT_COUNT:
         return _SHORT[number]
-    return bytes((number & 0x7F | 0x80,)) + encode_number(number >> 7)
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 _SHORT: Final = (
@@ -83,3 +88,4 @@ _SHORT: Final = (
     *(bytes((number & 0x7F | 0x80, number >> 7)) for number in range(0x80, 0x400)),
 )
 """Precomputed: nearly every length in a document is below 1024."""
+_SHORT_COUNT: Final = len(_SHORT)

@@ -133,12 +133,7 @@ def encode_creations(
     """
     if not entries:
         return EMPTY_UPDATE
-    parts = [
-        b"\x01",
-        encode_number(len(entries)),
-        encode_number(client),
-        encode_number(clock),
-    ]
+    parts = [b"\x01", *map(encode_number, (len(entries), client, clock))]
     for root, key, value in entries:
         key_bytes = key.encode()
         value_bytes = value.encode()
