@@ -97,7 +97,6 @@ class _Builder:
         self._frames: list[_Frame] = []
         self._anchors: dict[str, tuple[Any, int]] = {}
         self._documents = 0
-        self._count = 0
 
     def take(self, event: yaml.Event) -> None:
         """Add one event, or raise `InvalidError`."""
@@ -146,8 +145,7 @@ class _Builder:
             return
         frame = self._frames[-1]
         frame.count += count
-        self._count += count
-        if max(frame.count, self._count) > MAX_VALUES:
+        if frame.count > MAX_VALUES:
             raise _refusal("it holds too many values")
         if isinstance(frame.values, list):
             frame.values.append(value)

@@ -29,23 +29,23 @@ class NoteIndex:
         """Add a note by its path without `.md`, and by its key."""
         self.keys.add(key)
         for name in {_folded(path), _folded(key)}:
-            if self._by_path.setdefault(name, key) == key:
+            is_new = self._by_path.setdefault(name, key) == key
+            # A note at the top has no other name than its path.
+            if is_new and "/" in name:
                 namesakes = self._by_name.setdefault(posixpath.basename(name), [])
                 if len(namesakes) < _MAX_NAMESAKES:
                     namesakes.append(name)
 
     def resolve(self, link: Link, path: str) -> NodeKey | None:
         """Return the note that a link in the note at `path` means, if there is one."""
-        target = _folded(absolute_target(link, path))
-        if target in self._by_path:
-            return self._by_path[target]
-        if _is_anchored(link):
-            return None
+        exact = _folded(absolute_target(link, path))
+        if exact in self._by_path or _is_anchored(link):
+            return self._by_path.get(exact)
         name = _folded(link.target)
         folder = _folded(posixpath.dirname(path))
-        beside = posixpath.join(folder, name)
-        if beside in self._by_path:
-            return self._by_path[beside]
+        for likely in (name, posixpath.join(folder, name)):
+            if likely in self._by_path:
+                return self._by_path[likely]
         namesakes = self._by_name.get(posixpath.basename(name), ())
         fitting = [path for path in namesakes if f"/{path}".endswith(f"/{name}")]
         if not fitting:

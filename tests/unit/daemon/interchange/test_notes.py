@@ -80,6 +80,8 @@ def test_the_label_is_title_heading_or_file_name(text: str, label: str) -> None:
         ("[x](../todo.md)", "todo"),
         ("[x](plan.md#part)", "work/plan"),
         ("[x](../../todo.md)", "todo"),
+        ("[x](top.md)", "top"),
+        ("[x](a/plan.md)", "a/plan"),
         ("[[none]]", "none"),
         ("[[./none]]", "work/none"),
         ("[x](none.md)", "work/none"),
@@ -88,7 +90,7 @@ def test_the_label_is_title_heading_or_file_name(text: str, label: str) -> None:
 def test_which_note_a_link_means(body: str, target: str) -> None:
     """Exact path, beside, below, shortest path; else a placeholder's name."""
     files = ["todo", "work/todo", "work/house/todo", "a/plan", "work/plan"]
-    files += ["a/list", "work/house/list", "aa/far", "b/far"]
+    files += ["a/list", "work/house/list", "aa/far", "b/far", "top"]
 
     assert {target} == _link_targets(files, "work/diary", body)
 
