@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from crdt.errors import InvalidError
+from crdt.schema import MAX_TIME_MS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -32,6 +33,6 @@ def parse_time(text: str, field: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     time_ms = (moment - _EPOCH) // _MILLISECOND
-    if time_ms < 0:
-        raise InvalidError(field, "must not be before 1970")
+    if not 0 <= time_ms <= MAX_TIME_MS:
+        raise InvalidError(field, "must be a time from 1970 to 9999")
     return time_ms
