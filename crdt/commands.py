@@ -32,6 +32,16 @@ class PutNode(Command, frozen=True, tag="put_node"):
     network: str = DEFAULT_NETWORK
 
 
+class AddNode(Command, frozen=True, tag="add_node"):
+    """Create a node; one that shows already is left as it is."""
+
+    key: str
+    label: str
+    type: str = DEFAULT_NODE_TYPE
+    metadata: dict[str, Any] = {}
+    network: str = DEFAULT_NETWORK
+
+
 class PatchNode(Command, frozen=True, tag="patch_node"):
     """Change only the fields given; a null in `metadata` removes that name."""
 
@@ -127,6 +137,7 @@ class Once(Command, frozen=True, tag="once", kw_only=True):
 
 AnyCommand: TypeAlias = (
     PutNode
+    | AddNode
     | PatchNode
     | DeleteNode
     | RestoreNode

@@ -11,6 +11,7 @@ import msgspec
 from crdt import checks
 from crdt.bodies import load_body, save_body
 from crdt.commands import (
+    AddNode,
     AnyCommand,
     DeleteEdge,
     DeleteNode,
@@ -51,6 +52,8 @@ def execute(group: Group, command: AnyCommand | Once) -> Outcome:
             return _once(group, command)
         case PutNode():
             return _put_node(group, command)
+        case AddNode():
+            return _add_node(group, command)
         case PutEdge():
             return _put_edge(group, command, group.now_ms)
         case PatchNode():
@@ -97,7 +100,7 @@ def _once(group: Group, command: Once) -> Outcome:
     return outcome
 
 
-def _put_node(group: Group, command: PutNode) -> Outcome:
+def _put_node(group: Group, command: PutNode | AddNode) -> Outcome:
     key = _checked_node(command)
     number = group.index.keys.number(key)
     before = group.node(number)
@@ -125,6 +128,12 @@ def _put_node(group: Group, command: PutNode) -> Outcome:
         metadata=command.metadata,
         network=command.network,
     )
+
+
+def _add_node(group: Group, command: AddNode) -> Outcome:
+    if group.is_visible(group.index.keys.number(command.key)):
+        return Outcome(command.key, is_changed=False)
+    return _put_node(group, command)
 
 
 def _patch_node(group: Group, command: PatchNode) -> Outcome:
@@ -300,7 +309,7 @@ def _shows(group: Group, edge: Edge) -> bool:
     return all(map(group.is_visible, numbers))
 
 
-def _checked_node(command: PutNode | ImportNode) -> NodeKey:
+def _checked_node(command: PutNode | AddNode | ImportNode) -> NodeKey:
     key = check_key(command.key)
     checks.check_label(command.label)
     checks.check_name("type", command.type)

@@ -75,6 +75,7 @@ class Owner:
         self._aside: list[_Work] = []
         self._is_troubled = False
         self._failure: BaseException | None = None
+        self._ended = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         """Open the replica in its thread, or raise what kept it from opening."""
@@ -118,6 +119,10 @@ class Owner:
         done: Future[Result] = Future()
         return await self._hand_over(_Task(task, done), done)
 
+    async def wait_ended(self) -> None:
+        """Return when the thread has ended, which it does by itself only on a fault."""
+        await self._ended.wait()
+
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
         if committed.events:
@@ -144,6 +149,7 @@ class Owner:
             replica.close()
         except BaseException as error:
             self._failure = error
+        self._loop.call_soon_threadsafe(self._ended.set)
 
     def _serve(self, replica: Replica) -> None:
         wants_upkeep = True

@@ -1,0 +1,55 @@
+"""What the handlers of the API work with."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from crdt.database import DATABASE_NAME
+from crdt.graph_reader import GraphReader
+from crdt.graph_snapshot import GraphSnapshot
+from crdt.identity import Identity
+from crdt.key_sources import Source
+from daemon.event_log import EventLog
+from daemon.metrics import Metrics
+from daemon.owner import Owner
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of a running daemon, as the API uses them."""
+
+    home: Path
+    token: str
+    space: str
+    """Text form of the person's own space."""
+    identity: Identity
+    key_source: Source
+    owner: Owner
+    reader: GraphReader
+    """For reads by key, on the event loop itself: they take microseconds."""
+    slow_reader: GraphReader
+    """For everything else, in `threads`."""
+    threads: ThreadPoolExecutor
+    """One thread: a reader is used by one thread at a time."""
+    events: EventLog
+    metrics: Metrics
+    openapi: bytes
+    wall_ms: Callable[[], int]
+    started_ms: int
+    snapshot: Callable[[], GraphSnapshot]
+    is_serving: bool = True
+    backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def store_bytes(self) -> int:
+        """Return the size of the store's files."""
+        return sum(path.stat().st_size for path in self.home.glob(f"{DATABASE_NAME}*"))
+
+    async def read(self, question: Callable[[GraphReader], Result]) -> Result:
+        """Ask a question that may take longer than the event loop can wait."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, question, self.slow_reader)

@@ -1,0 +1,262 @@
+"""The documents of the API as typed structs; the OpenAPI schemas come from these."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from crdt.records import DEFAULT_EDGE_TYPE, DEFAULT_NETWORK, DEFAULT_NODE_TYPE, Edge
+from crdt.records import Node as NodeRecord
+from daemon.interchange.timestamps import format_time
+
+Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+DEFAULT_LIMIT = 50
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a client sends; a field it does not know is a mistake worth telling."""
+
+
+class NodeContent(Request, frozen=True):
+    """A whole node, to create or replace."""
+
+    label: str
+    type: str = DEFAULT_NODE_TYPE
+    metadata: dict[str, Any] = {}
+    network: str = DEFAULT_NETWORK
+
+
+class NodePatch(Request, frozen=True):
+    """The fields of a node to change; null in `metadata` removes a name."""
+
+    label: str | msgspec.UnsetType = msgspec.UNSET
+    type: str | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    network: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class EdgeContent(Request, frozen=True):
+    """A whole edge, to create or replace."""
+
+    source: str = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    type: str = DEFAULT_EDGE_TYPE
+    weight: float = 1.0
+    metadata: dict[str, Any] = {}
+
+
+class PulseContent(Request, frozen=True):
+    """Energy to give to a node, in ATP."""
+
+    energy: float = 1.0
+
+
+class NoQuery(Request, frozen=True):
+    """Any route on a space."""
+
+    space: str | None = None
+
+
+class NodesQuery(Request, frozen=True):
+    """Which nodes to list."""
+
+    type: str | None = None
+    prefix: str = ""
+    updated_since: str | None = None
+    trash: bool = False
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str | None = None
+    space: str | None = None
+
+
+class EdgesQuery(Request, frozen=True):
+    """Which edges to list."""
+
+    source: str | None = msgspec.field(default=None, name="from")
+    target: str | None = msgspec.field(default=None, name="to")
+    type: str | None = None
+    limit: Limit = DEFAULT_LIMIT
+    cursor: str | None = None
+    space: str | None = None
+
+
+class NeighboursQuery(Request, frozen=True):
+    """How far and which way to walk."""
+
+    depth: Annotated[int, msgspec.Meta(ge=1, le=6)] = 1
+    direction: Literal["in", "out", "both"] = "both"
+    type: str | None = None
+    limit: Limit = DEFAULT_LIMIT
+    space: str | None = None
+
+
+class PathQuery(Request, frozen=True):
+    """From where to where."""
+
+    source: str = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    max_cost: float | None = None
+    space: str | None = None
+
+
+class SearchQuery(Request, frozen=True):
+    """What to look for. Search by meaning comes with embeddings."""
+
+    q: Annotated[str, msgspec.Meta(max_length=1000)]
+    mode: Literal["hybrid", "text", "vector"] = "hybrid"
+    type: str | None = None
+    limit: Limit = 20
+    space: str | None = None
+
+
+class StreamQuery(Request, frozen=True):
+    """Which part of a node's history, in which steps."""
+
+    since: str | None = None
+    until: str | None = None
+    bucket: Literal["raw", "hour", "day"] = "raw"
+    limit: Limit = 1000
+    space: str | None = None
+
+
+class FormatQuery(Request, frozen=True):
+    """Which file format."""
+
+    format: Literal["jsonl", "graphml", "markdown"] = "jsonl"
+    space: str | None = None
+
+
+class Energy(msgspec.Struct, frozen=True):
+    """How alive a node is."""
+
+    atp: float
+
+
+class Replication(msgspec.Struct, frozen=True):
+    """On how many devices the newest change is durable."""
+
+    safe_on: int = 1
+    pending: bool = False
+
+
+class NodeDocument(msgspec.Struct, frozen=True):
+    """A node as the API shows it."""
+
+    key: str
+    label: str
+    type: str
+    metadata: dict[str, Any]
+    network: str
+    energy: Energy
+    created_at: str
+    updated_at: str
+    version: int
+    sync: Replication
+    consensus: list[str]
+    body: bool
+    deleted_at: str | msgspec.UnsetType = msgspec.UNSET
+    """Only for a node in the trash."""
+
+
+class EdgeDocument(msgspec.Struct, frozen=True):
+    """An edge as the API shows it."""
+
+    id: str
+    source: str = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    type: str
+    weight: float
+    metadata: dict[str, Any]
+    created_at: str
+
+
+class NodeList(msgspec.Struct, frozen=True):
+    """A page of nodes."""
+
+    items: list[NodeDocument]
+    next: str | None
+
+
+class EdgeList(msgspec.Struct, frozen=True):
+    """A page of edges."""
+
+    items: list[EdgeDocument]
+    next: str | None
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """A node and how many steps away it is."""
+
+    node: NodeDocument
+    distance: int
+
+
+class NeighbourList(msgspec.Struct, frozen=True):
+    """Nodes near a node, nearest first."""
+
+    items: list[Neighbour]
+    next: str | None
+
+
+class PathDocument(msgspec.Struct, frozen=True):
+    """The cheapest way between two nodes."""
+
+    nodes: list[NodeDocument]
+    cost: float
+
+
+class SearchHit(msgspec.Struct, frozen=True):
+    """A node that a search found."""
+
+    node: NodeDocument
+    score: float
+    resonance: float | None
+    """Closeness of meaning, 0 to 1; null while embeddings are off."""
+    highlight: str | None
+    """HTML with the words found in `mark` elements."""
+
+
+class StreamPoint(msgspec.Struct, frozen=True):
+    """A moment in a node's history."""
+
+    time: str
+    atp: float
+    attention: float
+    type: str
+
+
+class StreamDocument(msgspec.Struct, frozen=True):
+    """A node's history, oldest first."""
+
+    points: list[StreamPoint]
+
+
+def node_document(node: NodeRecord, atp: float) -> NodeDocument:
+    """Return a node as the API shows it."""
+    return NodeDocument(
+        node.key,
+        node.label,
+        node.type,
+        node.metadata,
+        node.network,
+        Energy(round(atp, 9)),
+        format_time(node.created_ms),
+        format_time(node.updated_ms),
+        node.version,
+        Replication(),
+        [],
+        node.has_body,
+        msgspec.UNSET if node.deleted_ms is None else format_time(node.deleted_ms),
+    )
+
+
+def edge_document(edge: Edge) -> EdgeDocument:
+    """Return an edge as the API shows it."""
+    return EdgeDocument(
+        edge.id,
+        edge.source,
+        edge.target,
+        edge.type,
+        edge.weight,
+        edge.metadata,
+        format_time(edge.created_ms),
+    )

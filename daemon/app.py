@@ -1,0 +1,170 @@
+"""The daemon from start to stop, read from top to bottom."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from getpass import getpass
+from pathlib import Path
+from typing import Final
+
+from crdt.database import Database
+from crdt.graph_reader import GraphReader
+from crdt.graph_snapshot import GraphSnapshot
+from crdt.ids import format_id
+from crdt.key_sources import StoreKey
+from crdt.replica import Committed, Replica
+from daemon.api.openapi import openapi_document
+from daemon.api.routes import ROUTES
+from daemon.api.server import ApiServer
+from daemon.api.service import Service
+from daemon.api.state import VERSION
+from daemon.config import Config, load_config
+from daemon.event_log import EventLog
+from daemon.home import RunRecord, announced, api_token, has_store, locked
+from daemon.metrics import Metrics
+from daemon.notify import ALIVE, READY, STOPPING, notify, watchdog_interval
+from daemon.owner import Owner
+from daemon.setup import Secrets, initialise, load_secrets, open_key
+
+STOPPED: Final = 0
+
+
+def run(home: Path, flags: Mapping[str, object]) -> int:
+    """Serve `home` until SIGTERM or SIGINT; return the exit status.
+
+    A home without a device gets one first. Raises errors of ours for what keeps the
+    daemon from starting; each says what to do.
+    """
+    config = load_config(home, os.environ, flags)
+    logging.basicConfig(
+        level=config.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    ask_passphrase = _ask_passphrase if sys.stdin.isatty() else None
+    if not has_store(home):
+        made = initialise(home, None, None, ask_passphrase)
+        _print(
+            "A new person and device were made. These 24 words are the only way back"
+            " when every device is lost; write them down, they are shown once:\n\n"
+            f"  {made.words}\n"
+        )
+    with locked(home):
+        key = open_key(home, ask_passphrase)
+        asyncio.run(_serve(home, config, key))
+    return STOPPED
+
+
+async def _serve(home: Path, config: Config, key: StoreKey) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with (
+        _service(home, key) as service,
+        ApiServer(service, config.port) as server,
+        asyncio.TaskGroup() as tasks,
+    ):
+        url = f"http://127.0.0.1:{server.port}"
+        record = RunRecord(os.getpid(), server.port, config.peer_port, url)
+        with announced(home, record):
+            # What exists now lives as long as the daemon: no need to look at it again.
+            gc.freeze()
+            _print(f"Fractality {VERSION} serves {home} at {url}")
+            notify(os.environ, READY)
+            background = (
+                tasks.create_task(_keep_watchdog()),
+                tasks.create_task(_stop_with(service.owner, stop)),
+            )
+            await stop.wait()
+            notify(os.environ, STOPPING)
+            for task in background:
+                task.cancel()
+
+
+async def _keep_watchdog() -> None:
+    """Tell systemd that the event loop turns."""
+    interval = watchdog_interval(os.environ, os.getpid())
+    while interval is not None:
+        notify(os.environ, ALIVE)
+        await asyncio.sleep(interval)
+
+
+async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
+    """Stop the daemon if the thread that owns the store ends by a fault."""
+    await owner.wait_ended()
+    stop.set()
+
+
+@asynccontextmanager
+async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
+    """Open the store and everything that reads and writes it."""
+    started_ms = _wall_ms()
+    metrics = Metrics()
+    with Database(home, key.key) as database:
+        held = load_secrets(database.writer)
+        events = EventLog(0)
+
+        def tell(committed: Committed) -> None:
+            metrics.commits += 1
+            metrics.events += len(committed.events)
+            events.extend(committed.first_event, committed.events)
+
+        async with AsyncExitStack() as open_parts:
+            owner = await open_parts.enter_async_context(
+                Owner(_opener(database, held), _wall_ms, _monotonic_ms, tell)
+            )
+            events.last = owner.replica.totals.events
+            index = owner.replica.index
+            reader = open_parts.enter_context(GraphReader(database, index))
+            slow_reader = open_parts.enter_context(GraphReader(database, index))
+            threads = ThreadPoolExecutor(1, "reader")
+            open_parts.callback(threads.shutdown, cancel_futures=True)
+            yield Service(
+                home=home,
+                token=api_token(home),
+                space=format_id(held.keys.space_id),
+                identity=held.identity,
+                key_source=key.source,
+                owner=owner,
+                reader=reader,
+                slow_reader=slow_reader,
+                threads=threads,
+                events=events,
+                metrics=metrics,
+                openapi=openapi_document(ROUTES, VERSION),
+                wall_ms=_wall_ms,
+                started_ms=started_ms,
+                snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
+            )
+
+
+def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
+    return lambda: Replica(
+        database,
+        held.identity,
+        held.keys,
+        randomness=os.urandom,
+        monotonic_ms=_monotonic_ms,
+    )
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _ask_passphrase() -> str:
+    return getpass("Passphrase of the store: ")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
