@@ -4,24 +4,22 @@ Rule: every change of an envelope is parsed and its owner checked before the fir
 them touches a document. What a document still refuses undoes the whole group.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
 
 from crdt.bodies import body_hash, load_body, save_body
-from crdt.document import ShardDocument
 from crdt.ids import EdgeId, NodeKey, ShardNumber
 from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
 from crdt.schema import (
     Entries,
     fold_edge,
     fold_node,
-    split_key,
 )
+from crdt.shard_content import AllEntries, shard_content
 from crdt.shards import Shards
 from crdt.staging import Group
-from crdt.yjs_profile import BODY, EDGES, NODES, SHARD
+from crdt.yjs_profile import BODY, SHARD
 from crdt.yjs_update import check_owner, parse
 
 
@@ -50,43 +48,25 @@ def merge_changes(
     group.changes = list(changes)
 
 
-def stage_document(
-    group: Group, document: ShardDocument, before: dict[str, dict[str, str]]
-) -> None:
-    """Stage what the read model has to show after entries of a shard changed."""
-    after = document.entries()
-    nodes: defaultdict[NodeKey, Entries] = defaultdict(dict)
-    edges: defaultdict[tuple[NodeKey, EdgeId], Entries] = defaultdict(dict)
-    moved_nodes: set[NodeKey] = set()
-    moved_edges: set[tuple[NodeKey, EdgeId]] = set()
-    for name in (NODES, EDGES):
-        for map_key, value in after[name].items():
-            place = split_key(name, map_key)
-            if place is None:
-                continue
-            key, identity, suffix = place
-            has_moved = before[name].get(map_key) != value
-            if identity is None:
-                nodes[key][suffix] = value
-                if has_moved:
-                    moved_nodes.add(key)
-            else:
-                edges[key, identity][suffix] = value
-                if has_moved:
-                    moved_edges.add((key, identity))
-    for key in sorted(moved_nodes):
-        _stage_node(group, key, nodes[key])
-    for source, identity in sorted(moved_edges):
-        _stage_edge(group, source, identity, edges[source, identity])
-
-
 def _merge_shard(
     group: Group, shards: Shards, shard: ShardNumber, update: bytes
 ) -> None:
+    """Merge an update, then stage every node and edge of which an entry moved."""
     document = shards.thaw(shard)
     before = document.entries()
     shards.receive(shard, update)
-    stage_document(group, document, before)
+    after = document.entries()
+    content = shard_content(after)
+    moved = shard_content(_difference(before, after))
+    for key in sorted(moved.nodes):
+        _stage_node(group, key, content.nodes[key])
+    for source, identity in sorted(moved.edges):
+        _stage_edge(group, source, identity, content.edges[source, identity])
+
+
+def _difference(before: AllEntries, after: AllEntries) -> AllEntries:
+    """Return the entries that were added, changed or removed."""
+    return {name: dict(before[name].items() ^ after[name].items()) for name in before}
 
 
 def _stage_node(group: Group, key: NodeKey, entries: Entries) -> None:

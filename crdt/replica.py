@@ -8,17 +8,15 @@ Rules of this file:
 3. `now_ms` and randomness come from outside.
 """
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import apsw
 import msgspec
 
-from crdt import digest
-from crdt.chain import EMPTY_CHAIN, ChainHead, next_header
+from crdt import digest, journal
+from crdt.chain import ChainHead, next_header
 from crdt.commands import AnyCommand, Once
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
@@ -34,28 +32,11 @@ from crdt.sealing import SealingSchedule, split
 from crdt.shards import FRESH_BYTES, Shards
 from crdt.space_keys import SpaceKeys
 from crdt.staging import Event, Group
+from crdt.totals import Totals, read_totals, write_totals
 
 SAVE_INDEX_ROWS: Final = 100_000
 """Rows that a start may have to catch up before the index is saved again."""
 _COMPACT_AT_ONCE: Final = 16
-
-
-class Totals(msgspec.Struct, array_like=True):
-    """What is counted over all commits, stored with each of them."""
-
-    nodes: int = 0
-    edges: int = 0
-    digest: bytes = bytes(digest.DIGEST_BYTES)
-    events: int = 0
-    """Number of the last event."""
-    sealed_through: int = 0
-    """Journal number up to which own updates stand in envelopes."""
-    frozen_through: int = 0
-    """Journal number up to which updates stand in shard tails."""
-    journal: int = 0
-    """Number of the last journal row."""
-    chain_sequence: int = 0
-    chain_hash: bytes = EMPTY_CHAIN.hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +68,14 @@ class Replica:
         self._randomness = randomness
         self._monotonic_ms = monotonic_ms
         self._schedule = SealingSchedule()
-        self._unsealed: list[Change] = []
         with store_errors():
-            self.totals = _read_totals(self._connection)
+            self.totals = read_totals(self._connection)
             self._commits = commit_number(self._connection)
             self.index = load_index(self._connection)
             self._shards = Shards(self._connection, identity.client_id)
-            self._replay()
+            self._unsealed = journal.replay(self._connection, self.totals, self._shards)
+        if self._unsealed:
+            self._schedule.add(len(self._unsealed), monotonic_ms())
 
     @property
     def digest(self) -> str:
@@ -105,9 +87,7 @@ class Replica:
         """When `seal` should be called; None if nothing waits."""
         return self._schedule.due_ms
 
-    def apply(
-        self, commands: Iterable[AnyCommand | Once], now_ms: int
-    ) -> Committed:
+    def apply(self, commands: Iterable[AnyCommand | Once], now_ms: int) -> Committed:
         """Carry out commands in order as one durable group.
 
         A refused command changes nothing and the others stand. Raises `StoreError`
@@ -157,7 +137,7 @@ class Replica:
         with self._transaction() as totals:
             self._shards.freeze()
             totals.frozen_through = totals.journal
-            self._trim_journal(totals)
+            journal.trim(self._connection, totals)
         self._shards.forget_fresh()
 
     def compact(self) -> bool:
@@ -197,13 +177,7 @@ class Replica:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield totals
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO setting (name, value) VALUES (?, ?)",
-                    (
-                        ("totals", msgspec.msgpack.encode(totals)),
-                        ("commits", self._commits + 1),
-                    ),
-                )
+                write_totals(self._connection, totals, self._commits + 1)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._shards.undo()
@@ -265,11 +239,7 @@ class Replica:
         ).to_bytes(digest.DIGEST_BYTES)
         totals.events += len(group.events)
         if changes:
-            totals.journal += 1
-            self._connection.execute(
-                "INSERT INTO journal (id, device, changes) VALUES (?, ?, ?)",
-                (totals.journal, device, _pack(changes)),
-            )
+            journal.append(self._connection, totals, device, changes)
         return changes
 
     def _seal_if_due(self, unsealed: list[Change], totals: Totals) -> list[Change]:
@@ -307,40 +277,4 @@ class Replica:
             )
         totals.chain_sequence, totals.chain_hash = head.sequence, head.hash
         totals.sealed_through = totals.journal
-        self._trim_journal(totals)
-
-    def _trim_journal(self, totals: Totals) -> None:
-        self._connection.execute(
-            "DELETE FROM journal WHERE id <= ?1 AND (id <= ?2 OR device != ?3)",
-            (totals.frozen_through, totals.sealed_through, OWN_DEVICE),
-        )
-
-    def _replay(self) -> None:
-        """Take from the journal what the last run left unfrozen or unsealed."""
-        for number, device, packed in self._connection.execute(
-            "SELECT id, device, changes FROM journal ORDER BY id"
-        ):
-            changes = _unpack(packed)
-            if number > self.totals.frozen_through:
-                for change in changes:
-                    if isinstance(change, ShardChange):
-                        self._shards.replay(change.shard, change.update)
-            if number > self.totals.sealed_through and device == OWN_DEVICE:
-                self._unsealed += changes
-        if self._unsealed:
-            self._schedule.add(len(self._unsealed), self._monotonic_ms())
-
-
-def _read_totals(connection: apsw.Connection) -> Totals:
-    row = connection.execute(
-        "SELECT value FROM setting WHERE name = 'totals'"
-    ).fetchone()
-    return Totals() if row is None else msgspec.msgpack.decode(row[0], type=Totals)
-
-
-def _pack(changes: Sequence[Change]) -> bytes:
-    return zlib.compress(msgspec.msgpack.encode(changes), 1)
-
-
-def _unpack(packed: bytes) -> list[Change]:
-    return msgspec.msgpack.decode(zlib.decompress(packed), type=list[Change])
+        journal.trim(self._connection, totals)

@@ -1,0 +1,204 @@
+"""Replicas whose identity, keys, clock and dice are the same in every run."""
+
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from crdt.bodies import load_body
+from crdt.database import Database
+from crdt.devices import OWN_DEVICE, device_ids
+from crdt.digest import format_digest
+from crdt.envelope import Envelope, decode, open_payload, verify
+from crdt.graph_index import GHOST, VISIBLE
+from crdt.identity import Identity, new_identity
+from crdt.payload import Change
+from crdt.read_model import EDGE_COLUMNS, NODE_COLUMNS
+from crdt.replica import Replica
+from crdt.space_keys import SpaceKeys, new_space_keys
+from crdt.totals import read_totals
+
+STORE_KEY: Final = bytes(range(32))
+SPACE_KEYS: Final[SpaceKeys] = new_space_keys(b"\x07" * 32)
+START_MS: Final = 1_800_000_000_000
+_IN_MEMORY: Final = Path("/dev/shm")
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Make a folder that goes afterwards, where flushing to disk costs nothing."""
+    where = _IN_MEMORY if _IN_MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=where) as folder:
+        yield Path(folder)
+
+
+@cache
+def identity(number: int) -> Identity:
+    """Return device `number` of one and the same person."""
+    randomness = hashlib.shake_256(b"device %d" % number).digest(68)
+    return new_identity(b"\x01" * 32, randomness, "Ada", f"device {number}")
+
+
+def dice(seed: str) -> Callable[[int], bytes]:
+    """Return a source of bytes that are the same for the same seed."""
+    rolled = 0
+
+    def roll(count: int) -> bytes:
+        nonlocal rolled
+        rolled += 1
+        return hashlib.shake_256(f"{seed} {rolled}".encode()).digest(count)
+
+    return roll
+
+
+@dataclass
+class Device:
+    """A device with a home and clocks that stand until somebody moves them."""
+
+    home: Path
+    number: int = 0
+    now_ms: int = START_MS
+    monotonic_ms: int = 0
+    starts: int = 0
+    replica: Replica = field(init=False)
+    database: Database = field(init=False)
+
+    @property
+    def identity(self) -> Identity:
+        """Who the device is."""
+        return identity(self.number)
+
+    @contextmanager
+    def running(self, *, clean: bool = True) -> Iterator[Replica]:
+        """Open the replica; `clean` closes it, else it just stops, as if killed."""
+        self.starts += 1
+        self.home.mkdir(exist_ok=True)
+        with Database(self.home, STORE_KEY) as database:
+            self.database = database
+            self.replica = Replica(
+                database,
+                self.identity,
+                SPACE_KEYS,
+                randomness=dice(f"{self.number} {self.starts}"),
+                monotonic_ms=lambda: self.monotonic_ms,
+            )
+            yield self.replica
+            if clean:
+                self.replica.close()
+
+    def envelopes(self) -> list[Envelope]:
+        """Return the envelopes that this device made, in order."""
+        rows = self.database.writer.execute(
+            "SELECT bytes FROM envelope WHERE device = ? ORDER BY sequence",
+            (OWN_DEVICE,),
+        )
+        return [decode(encoded) for (encoded,) in rows]
+
+
+def opened(envelope: Envelope, author: Identity) -> tuple[Change, ...]:
+    """Return what an envelope of `author` carries, verified."""
+    verify(envelope, author.enrolment.device_public_key)
+    epoch = SPACE_KEYS.epoch(envelope.header.epoch_key_id)
+    assert epoch is not None
+    return open_payload(envelope, epoch)
+
+
+def deliver(envelope: Envelope, author: Identity, receiver: Device) -> None:
+    """Give what an envelope carries to another device's replica."""
+    receiver.replica.receive(
+        opened(envelope, author), author.device, author.client_id, receiver.now_ms
+    )
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that a replica holds, by names that mean the same on every device."""
+
+    nodes: dict[str, tuple[Any, ...]]
+    """Row of every node that some device created, with its body."""
+    edges: dict[tuple[str, str, str], tuple[Any, ...]]
+    """Row of every edge that is not removed, by (source, type, target)."""
+    energy: dict[tuple[str, bytes], float]
+    """Landmark by (node key, device id)."""
+    words: Counter[tuple[str, str, str]]
+    """What text search finds: (node key, column, word), and how often."""
+    counts: tuple[int, int]
+    digest: str
+
+
+def content(device: Device) -> Content:
+    """Read everything from the database of a running device."""
+    rows = device.database.writer.execute
+    keys = dict(rows("SELECT id, key FROM node"))
+    types = {0: "", **dict(rows("SELECT id, name FROM edge_type"))}
+    devices = {
+        **device_ids(device.database.writer),
+        OWN_DEVICE: device.identity.device,
+    }
+    rows(
+        "CREATE VIRTUAL TABLE IF NOT EXISTS temp.word USING"
+        " fts5vocab(main, node_text, instance)"
+    )
+    totals = read_totals(device.database.writer)
+    return Content(
+        nodes={
+            key: (*columns, load_body(device.database.writer, number, 1).text())
+            for number, key, *columns in rows(
+                f"SELECT id, {NODE_COLUMNS}, state FROM node WHERE state > 0"
+            )
+        },
+        edges={
+            (keys[source], types[kind], keys[target]): tuple(columns)
+            for source, target, kind, *columns in rows(
+                f"SELECT {EDGE_COLUMNS} FROM edge WHERE state = 1"
+            )
+        },
+        energy={
+            (keys[node], devices[owner]): landmark
+            for node, owner, landmark in rows(
+                "SELECT node, device, landmark FROM energy"
+            )
+        },
+        words=Counter(
+            (keys[number], column, word)
+            for word, number, column in rows("SELECT term, doc, col FROM temp.word")
+        ),
+        counts=(totals.nodes, totals.edges),
+        digest=format_digest(int.from_bytes(totals.digest)),
+    )
+
+
+@dataclass(frozen=True)
+class Living:
+    """What the graph index of a replica shows to readers."""
+
+    states: dict[str, int]
+    landmarks: dict[str, float]
+    """Of nodes that some device created."""
+    links: set[tuple[str, str, str]]
+    """(source, type, target) of edges between visible nodes."""
+
+
+def living(replica: Replica) -> Living:
+    """Read everything from the graph index of a replica."""
+    index = replica.index
+    keys = {number: index.keys.key(number) for number in range(1, len(index.keys) + 1)}
+    return Living(
+        states={key: index.states[number] for number, key in keys.items()},
+        landmarks={
+            key: index.landmarks[number]
+            for number, key in keys.items()
+            if index.states[number] != GHOST
+        },
+        links={
+            (key, index.edge_types[index.edges.types[edge]], keys[other])
+            for number, key in keys.items()
+            if index.states[number] == VISIBLE
+            for edge, other in index.links(number, incoming=False)
+        },
+    )
