@@ -1,0 +1,85 @@
+# `make run` and `make test` do all their set-up themselves, on a bare Debian machine
+# too; where nothing has changed the set-up takes no time.
+
+SHELL := bash
+VENV := .venv
+PYTHON_HERE := $(VENV)/bin/python
+PIP := $(PYTHON_HERE) -m pip install --quiet --quiet --constraint constraints.txt
+RUNNING := $(VENV)/.installed-for-running
+DEVELOPING := $(VENV)/.installed-for-developing
+YJS := tests/interop/node_modules/.package-lock.json
+UNITS := $(wildcard systemd/*/*.service)
+
+.PHONY: help
+help: ## List what can be made.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: run
+run: install ## Start the daemon; options go in ARGS="--port 0".
+	$(VENV)/bin/fractality run $(ARGS)
+
+.PHONY: install
+install: $(RUNNING) ## Install the program and what it needs into .venv.
+
+.PHONY: test
+test: format lint types layers unit ## Check everything that CI checks.
+
+.PHONY: format
+format: $(DEVELOPING) ## Check that ruff would not format anything anew.
+	$(VENV)/bin/ruff format --check .
+
+.PHONY: lint
+lint: $(DEVELOPING) ## Look for faults with ruff.
+	$(VENV)/bin/ruff check .
+
+.PHONY: types
+types: $(DEVELOPING) ## Check the types with mypy.
+	$(VENV)/bin/mypy
+
+.PHONY: layers
+layers: $(DEVELOPING) ## Check who imports whom.
+	$(VENV)/bin/lint-imports --no-logo
+
+.PHONY: unit
+unit: $(DEVELOPING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
+	@command -v systemd-analyze > /dev/null || scripts/debian systemd
+	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest $(PYTEST)
+
+.PHONY: fuzz
+fuzz: $(DEVELOPING) ## Attack the parser with a million hostile updates.
+	timeout 2h $(PYTHON_HERE) -m tests.fuzz.updates --cases 1000000
+
+.PHONY: soak
+soak: $(DEVELOPING) ## Try each property with a hundred times as many examples.
+	timeout 4h $(PYTHON_HERE) -m pytest --hypothesis-profile=soak --timeout=3600 \
+		tests/unit
+
+.PHONY: bench
+bench: install ## Measure; one line of JSON per case, then a table.
+	timeout 2h $(PYTHON_HERE) -m bench
+
+.PHONY: lock
+lock: ## Choose the newest versions that fit, for constraints.txt.
+	scripts/lock
+
+.PHONY: clean
+clean: ## Remove what was installed and cached.
+	rm -rf $(VENV) tests/interop/node_modules .*_cache .hypothesis
+
+$(PYTHON_HERE):
+	scripts/venv $(VENV)
+
+$(RUNNING): pyproject.toml constraints.txt $(UNITS) | $(PYTHON_HERE)
+	$(PIP) pip
+	$(PIP) --build-constraint constraints.txt --editable .
+	@touch $@
+
+$(DEVELOPING): $(RUNNING)
+	$(PIP) --group dev
+	@touch $@
+
+$(YJS): tests/interop/package-lock.json
+	@command -v node > /dev/null || scripts/debian nodejs
+	@command -v npm > /dev/null || scripts/debian npm
+	cd tests/interop && npm ci --no-audit --no-fund
+	@touch $@
