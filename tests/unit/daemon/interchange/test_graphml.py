@@ -40,6 +40,18 @@ def test_every_value_has_a_declared_key(graph: MemoryGraph) -> None:
     assert {data.get("key") for data in root.iter(NAMESPACE + "data")} <= declared
 
 
+@pytest.mark.parametrize("text", ["\r\n\t ", "\x00", "\ufffe", "]]>&'\"", 'json:"a"'])
+def test_awkward_text_comes_back(text: str) -> None:
+    """As a name and as a value, whatever XML makes of white space and marks."""
+    metadata: Metadata = {f"name {text.strip()}": text}
+    graph = _Changing([metadata, metadata])
+
+    (node,) = graphml_reader.read(graphml.write(graph))
+
+    assert isinstance(node, ImportNode)
+    assert metadata == node.metadata
+
+
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_text_can_stand_in_xml(text: str) -> None:
     """What XML cannot hold is written so that it can, and reads back."""
@@ -143,6 +155,7 @@ def test_faults_and_traps_are_refused(document: bytes, detail: str) -> None:
     ("start", "detail"),
     [
         (b"<graphml><graph><node id='", "one tag is longer"),
+        (b"<graphml><key id='x'><default>", "holds more than"),
         (b"<graphml><graph><node id='a'><data key='x'>", "holds more than"),
     ],
 )

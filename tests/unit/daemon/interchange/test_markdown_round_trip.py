@@ -68,14 +68,16 @@ def test_links_of_an_unchanged_body_are_not_taken_twice() -> None:
 
 def test_links_added_to_an_exported_note_count() -> None:
     """A person who edits an exported note adds links; the edges it had all stay."""
-    graph = MemoryGraph([_node("a", "x"), _node("b")], [_edge("a", "b", "child")])
-    first, second = writer.notes(graph)
+    nodes = [_node("a", "[[c]] [[c]]"), _node("b"), _node("c")]
+    graph = MemoryGraph(nodes, [_edge("a", "b", "child"), _edge("a", "c")])
+    first, *others = writer.notes(graph)
     edited = ArchivedFile(first.path, first.content + b" [[b]] [[new]] #tag")
 
-    edges = imported(reader.commands([edited, second])).edges
+    edges = imported(reader.commands([edited, *others])).edges
 
     assert edges == {
         ("a", "child", "b"): (0.5, {}, 3),
+        ("a", "link", "c"): (0.5, {}, 3),
         ("a", "link", "b"): (1.0, {}, 0),
         ("a", "link", "new"): (1.0, {}, 0),
         ("a", "tagged", "tag:tag"): (1.0, {}, 0),

@@ -95,6 +95,13 @@ def test_which_note_a_link_means(body: str, target: str) -> None:
     assert {target} == _link_targets(files, "work/diary", body)
 
 
+def test_the_note_beside_is_meant_among_any_number_of_namesakes() -> None:
+    """Every folder may have its `index`."""
+    files = [f"{number}/index" for number in range(300)]
+
+    assert {"299/index"} == _link_targets(files, "299/diary", "[[index]]")
+
+
 def test_links_are_counted_and_no_note_links_itself() -> None:
     """One edge for each target, its weight the number of links."""
     edges = [i for i in _commands(a="[[b]] [[B|x]] [[a]] [x](b.md)", b="") if
