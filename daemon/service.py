@@ -32,6 +32,9 @@ SYSTEM_HOME: Final = Path("/var/lib/fractality")
 _HIDDEN: Final = (Path("/home"), Path("/root"), Path("/run/user"))
 """What the system's unit does not see (`ProtectHome=`)."""
 
+_UNSTARTABLE: Final = frozenset("\"'\\")
+"""What the path of a program that systemd starts must not hold."""
+
 
 def install(scope: Scope, home: Path, machine: Machine | None = None) -> str:
     """Install and start the service of `home`, anew if it is there; tell the outcome.
@@ -123,6 +126,9 @@ def _check_program(machine: Machine) -> None:
     """Raise `ServiceError` if the service could not start the program."""
     if not machine.program.exists() or not machine.template.exists():
         msg = f"{machine.program} is not fully installed: run `make install` first."
+        raise ServiceError(msg)
+    if not _UNSTARTABLE.isdisjoint(str(machine.program)):
+        msg = f"Install the program elsewhere: systemd cannot start {machine.program}."
         raise ServiceError(msg)
     if machine.scope == "user":
         return

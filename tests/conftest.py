@@ -1,23 +1,10 @@
-"""How properties are tried: the same cases each time, or many new ones for long.
+"""How long properties are tried: as usual, and a hundred times as long by `make soak`.
 
-`HYPOTHESIS_PROFILE=long` looks further than the next commit should have to wait for.
+No example has a deadline: the machines that run the tests do other things as well.
 """
 
-import os
+from hypothesis import settings
 
-from hypothesis import HealthCheck, settings
-
-settings.register_profile(
-    "ci",
-    derandomize=True,
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.register_profile(
-    "long",
-    deadline=None,
-    max_examples=3_000,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.register_profile("project", deadline=None)
+settings.register_profile("soak", deadline=None, max_examples=10_000)
+settings.load_profile("project")

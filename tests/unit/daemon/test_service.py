@@ -238,6 +238,19 @@ def test_a_program_without_its_units_is_not_installed(
             service.install("user", home, lacking)
 
 
+@pytest.mark.parametrize("character", ["'", '"', "\\"])
+def test_a_program_that_systemd_cannot_start_is_not_installed(
+    machine: Machine, home: Path, character: str
+) -> None:
+    """systemd refuses quotes and backslashes in a program's path: so do we, before."""
+    odd = machine.program.rename(machine.program.with_name(f"a{character}b"))
+
+    with pytest.raises(ServiceError, match="systemd cannot start"):
+        service.install("user", home, replace(machine, program=odd))
+
+    assert not machine.unit_folder.exists()
+
+
 def test_the_machines_service_is_roots(machine: Machine) -> None:
     """Only root installs and removes the service of the machine."""
     system = replace(machine, scope="system")
