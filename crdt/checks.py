@@ -20,6 +20,7 @@ from crdt.ids import (
     has_control_characters,
     parse_id,
 )
+from crdt.json_text import MAX_NESTING, is_shallow
 from crdt.schema import MAX_TIME_MS, MAX_VERSION
 
 _encode = msgspec.json.Encoder().encode
@@ -51,7 +52,13 @@ def check_metadata(metadata: dict[str, Any]) -> None:
                 "metadata", "names must not be empty or contain control characters"
             )
         _check_text("metadata", name, MAX_KEY_BYTES)
-    if len(_encode(metadata)) > MAX_METADATA_BYTES:
+    try:
+        encoded = _encode(metadata).decode()
+    except (UnicodeEncodeError, RecursionError, ValueError):
+        raise InvalidError("metadata", "must be valid JSON") from None
+    if not is_shallow(encoded):
+        raise InvalidError("metadata", f"must nest at most {MAX_NESTING - 1} deep")
+    if len(encoded.encode()) > MAX_METADATA_BYTES:
         raise InvalidError("metadata", f"must be at most {MAX_METADATA_BYTES} bytes")
 
 
@@ -93,8 +100,8 @@ def checked_accumulators(accumulators: dict[str, float]) -> dict[DeviceId, float
 
 def _check_text(field: str, text: str, limit: int) -> None:
     try:
-        is_long = len(text) * 4 > limit and len(text.encode()) > limit
+        size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidError(field, "must be valid Unicode") from None
-    if is_long:
+    if size > limit:
         raise InvalidError(field, f"must be at most {limit} bytes of UTF-8")

@@ -84,8 +84,12 @@ def edge_id(source: NodeKey, edge_type: str, target: NodeKey) -> EdgeId:
 
 
 def key_hash(key: str) -> int:
-    """Return the 64-bit hash by which a node key is looked up."""
-    digest = hashlib.blake2b(key.encode(), digest_size=_SOURCE_HASH_BYTES).digest()
+    """Return the 64-bit hash by which a node key is looked up.
+
+    Text that is no valid Unicode has one too: it is looked up and not found.
+    """
+    encoded = key.encode(errors="surrogatepass")
+    digest = hashlib.blake2b(encoded, digest_size=_SOURCE_HASH_BYTES).digest()
     return int.from_bytes(digest)
 
 

@@ -24,13 +24,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from crdt.errors import InvalidError
-from crdt.ids import (
-    MAX_LABEL_BYTES,
-    EdgeId,
-    NodeKey,
-    check_key,
-    edge_id,
-)
+from crdt.ids import MAX_LABEL_BYTES, EdgeId, NodeKey, check_key, edge_id
+from crdt.json_text import is_shallow
 from crdt.records import (
     DEFAULT_EDGE_TYPE,
     DEFAULT_NETWORK,
@@ -245,9 +240,11 @@ def fold_edge(
 
 
 def _decoded(decode: Callable[[str], _Decoded], value: str) -> _Decoded | None:
+    if not is_shallow(value):
+        return None
     try:
         return decode(value)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError):
         return None
 
 
