@@ -242,7 +242,7 @@ def test_a_program_without_its_units_is_not_installed(
 def test_a_program_that_systemd_cannot_start_is_not_installed(
     machine: Machine, home: Path, character: str
 ) -> None:
-    """systemd refuses quotes and backslashes in a program's path: so do we, before."""
+    """Systemd refuses quotes and backslashes in a program's path: so do we, before."""
     odd = machine.program.rename(machine.program.with_name(f"a{character}b"))
 
     with pytest.raises(ServiceError, match="systemd cannot start"):
