@@ -53,9 +53,7 @@ def install(scope: Scope, home: Path, machine: Machine | None = None) -> str:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         _put_unit(machine, text)
-        systemctl(machine, "daemon-reload")
-        systemctl(machine, "enable", UNIT)
-        systemctl(machine, "restart", UNIT)
+        _start(machine)
     except ServiceError as error:
         cause = _status_text(machine) or str(error)
         _take_back(machine, previous)
@@ -181,17 +179,27 @@ def _put_unit(machine: Machine, text: str) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _start(machine: Machine) -> None:
+    """Have systemd read the unit and start it, now and from now on."""
+    systemctl(machine, "daemon-reload")
+    systemctl(machine, "enable", UNIT)
+    with contextlib.suppress(ServiceError):  # it does not know a unit that never failed
+        systemctl(machine, "reset-failed", UNIT)
+    systemctl(machine, "restart", UNIT)
+
+
 def _take_back(machine: Machine, previous: str | None) -> None:
     """Make the unit file what it was, and start again what it started."""
-    # The first failure is the one to tell, and each step stands for itself.
-    if previous is None:
-        with contextlib.suppress(ServiceError):
-            systemctl(machine, "disable", "--now", UNIT)
-        machine.unit.unlink(missing_ok=True)
-    else:
+    # The first failure is the one to tell: what fails here is not.
+    if previous is not None:
         _put_unit(machine, previous)
-    last = ("reset-failed", UNIT) if previous is None else ("restart", UNIT)
-    for step in (("daemon-reload",), last):
+        with contextlib.suppress(ServiceError):
+            _start(machine)
+        return
+    with contextlib.suppress(ServiceError):
+        systemctl(machine, "disable", "--now", UNIT)
+    machine.unit.unlink(missing_ok=True)
+    for step in (("daemon-reload",), ("reset-failed", UNIT)):
         with contextlib.suppress(ServiceError):
             systemctl(machine, *step)
 

@@ -14,6 +14,7 @@ REPOSITORY = Path(__file__).parents[3]
 INSTALLED = [
     "--user --no-pager daemon-reload",
     "--user --no-pager enable fractality.service",
+    "--user --no-pager reset-failed fractality.service",
     "--user --no-pager restart fractality.service",
 ]
 
@@ -107,13 +108,13 @@ def test_a_failed_renewal_leaves_the_service_as_it_was(
     service.install("user", home, machine)
     before = machine.unit.read_text()
     moved = replace(machine, program=machine.program.rename(home / "moved"))
-    systemctl.refuse("enable", "No.")
+    systemctl.refuse("restart", "No.")
 
     with pytest.raises(ServiceError, match="It is as it was"):
         service.install("user", home, moved)
 
     assert machine.unit.read_text() == before
-    assert systemctl.asked[-1] == INSTALLED[-1]
+    assert systemctl.asked == INSTALLED * 3
 
 
 def test_a_unit_that_cannot_be_written_leaves_nothing(
