@@ -1,5 +1,6 @@
 """Commands that read the graph."""
 
+import html
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -176,7 +177,7 @@ def search(
         return
     hits = items(answer)
     for hit in hits:
-        _print_hit(node_of(hit), safe_line(hit.get("highlight") or ""))
+        _print_hit(node_of(hit), hit.get("highlight") or "")
     if not hits:
         hint("Nothing found.")
 
@@ -184,7 +185,8 @@ def search(
 def _print_hit(node: Document, highlight: str) -> None:
     """Print a node, the match shown in its label or else below it."""
     opening, closing = _MARKS
-    in_label = highlight.replace(opening, "").replace(closing, "") == label_of(node)
+    bare = highlight.replace(opening, "").replace(closing, "")
+    in_label = _plain(bare) == label_of(node)
     label = _marked(highlight) if in_label else label_of(node)
     click.echo(f"{click.style(safe_line(node['key']), bold=True)}  {label}")
     if highlight and not in_label:
@@ -192,14 +194,19 @@ def _print_hit(node: Document, highlight: str) -> None:
 
 
 def _marked(highlight: str) -> str:
-    """Return a highlight with its marks as terminal style."""
+    """Return a highlight (HTML) with its marks as terminal style."""
     opening, closing = _MARKS
     before, *marked = highlight.split(opening)
-    text = before
+    text = _plain(before)
     for part in marked:
         match, _, rest = part.partition(closing)
-        text += click.style(match, fg="yellow", bold=True) + rest
+        text += click.style(_plain(match), fg="yellow", bold=True) + _plain(rest)
     return text
+
+
+def _plain(escaped: str) -> str:
+    """Return escaped HTML as text; made safe after that, not before."""
+    return safe_line(html.unescape(escaped))
 
 
 @click.command(short_help="Walk from a node.")

@@ -118,7 +118,7 @@ def _print_outcome(outcome: _Outcome, notes: Notes | None) -> None:
     failed = f", {outcome.failed:,} failed" if outcome.failed else ""
     click.echo(f"Imported {many(outcome.applied, 'item')}{failed}.")
     if notes and notes.left_out:
-        click.echo(f"Left out {many(notes.left_out, 'file')} that are no notes.")
+        click.echo(f"Left out {many(notes.left_out, 'file')} of other kinds.")
     lines = [*outcome.failures, *(notes.unreadable if notes else ())]
     for line in lines[:_FAILURES_SHOWN]:
         click.echo(f"  {safe_line(line)}", err=True)

@@ -78,7 +78,7 @@ def test_a_folder_is_sent_as_a_tar_of_its_notes(
             b"zwei" * 1000,
         }
     assert request.query == {"format": "markdown"}
-    assert "Left out 2 files that are no notes." in result.stdout
+    assert "Left out 2 files of other kinds." in result.stdout
 
 
 def test_failures_are_shown_up_to_a_bound(

@@ -1,0 +1,33 @@
+"""The command `python -m bench`."""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.cases import measure
+from bench.report import Figure, machine, print_table
+
+
+def main() -> None:
+    """Measure graphs of the sizes asked for and print what came out."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--sizes",
+        default="10000,100000",
+        help="numbers of nodes, each with two edges [default: %(default)s]",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    figures: list[Figure] = []
+    sys.stdout.write(f"{machine()}\n")
+    for size in map(int, arguments.sizes.split(",")):
+        with TemporaryDirectory(prefix="fractality-bench-") as folder:
+            for figure in measure(Path(folder) / "home", size, arguments.seed):
+                figures.append(figure)
+                sys.stdout.write(figure.line() + "\n")
+                sys.stdout.flush()
+    print_table(figures)
+
+
+main()

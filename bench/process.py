@@ -1,0 +1,96 @@
+"""A daemon as a process of its own, and the little HTTP that measuring takes."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+_START_SECONDS: Final = 60.0
+
+
+class DaemonProcess:
+    """Runs a daemon on a home from entering to leaving."""
+
+    def __init__(self, home: Path) -> None:
+        """Start nothing yet."""
+        self.home = home
+
+    def __enter__(self) -> Self:
+        """Start it and wait for its first answer."""
+        (self.home / "run.json").unlink(missing_ok=True)
+        started = time.perf_counter()
+        self._process = subprocess.Popen(
+            (Path(sys.executable).with_name("fractality"), "run", "--port", "0"),
+            env={**os.environ, "FRACTALITY_HOME": str(self.home)},
+            stdout=subprocess.DEVNULL,
+        )
+        self._wait_until_serving(started + _START_SECONDS)
+        self.start_seconds = time.perf_counter() - started
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ask it to stop and wait for that."""
+        self.connection.close()
+        started = time.perf_counter()
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait()
+        self.stop_seconds = time.perf_counter() - started
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Send one request and return the decoded answer."""
+        encoded = None if body is None else json.dumps(body).encode()
+        self.connection.request(method, path, encoded, self._headers)
+        answer = self.connection.getresponse()
+        content = answer.read()
+        if answer.status >= 400 and answer.status != 503:
+            message = f"{method} {path.split('?')[0]}: {answer.status}"
+            raise RuntimeError(message)
+        return json.loads(content) if content else None
+
+    def stream(self, path: str, chunks: Iterable[bytes]) -> Any:
+        """Send a stream and return the last line of the answer."""
+        self.connection.request(
+            "POST", path, chunks, self._headers, encode_chunked=True
+        )
+        return json.loads(self.connection.getresponse().read().splitlines()[-1])
+
+    def metric(self, name: str) -> float:
+        """Return a figure of `/metrics`."""
+        self.connection.request("GET", "/metrics", headers=self._headers)
+        for line in self.connection.getresponse().read().decode().splitlines():
+            if line.startswith(f"fractality_{name} "):
+                return float(line.split()[1])
+        message = f"there is no metric {name}"
+        raise LookupError(message)
+
+    def _wait_until_serving(self, deadline: float) -> None:
+        while time.perf_counter() < deadline:
+            try:
+                record = json.loads((self.home / "run.json").read_text())
+                token = (self.home / "token").read_text()
+            except (OSError, ValueError):
+                time.sleep(0.005)
+                continue
+            self._headers = {
+                "Authorization": f"Bearer {token}",
+                "Content-Type": "application/json",
+                "Transfer-Encoding": "chunked",
+            }
+            self.connection = http.client.HTTPConnection("127.0.0.1", record["port"])
+            self._headers.pop("Transfer-Encoding")
+            self.ask("GET", "/v1/nodes?limit=1")
+            return
+        message = "the daemon did not start"
+        raise TimeoutError(message)
