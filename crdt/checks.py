@@ -1,6 +1,6 @@
 """The limits of what a person may put into a graph, checked before anything moves.
 
-Every function returns quietly or raises `InvalidError` that names the field.
+Every function returns or raises `InvalidError` that names the field.
 """
 
 import math
@@ -62,10 +62,11 @@ def check_metadata(metadata: dict[str, Any]) -> None:
         raise InvalidError("metadata", f"must be at most {MAX_METADATA_BYTES} bytes")
 
 
-def check_weight(weight: float) -> None:
-    """A weight is a finite number."""
+def checked_weight(weight: float) -> float:
+    """Return a weight, which is finite, as the read model gives it back."""
     if not math.isfinite(weight):
         raise InvalidError("weight", "must be a finite number")
+    return float(weight) + 0.0  # SQLite knows no -0.0
 
 
 def check_energy(energy: float) -> None:

@@ -29,7 +29,7 @@ from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import NodeKey, check_key, edge_id, parse_edge_id
 from crdt.payload import BodyChange
 from crdt.records import Edge, Metadata, Node
-from crdt.schema import node_restamp
+from crdt.schema import next_version, node_restamp
 from crdt.staging import Group
 
 TRASH_MS = 30 * 24 * 3600 * 1000
@@ -157,7 +157,8 @@ def _patch_node(group: Group, command: PatchNode) -> Outcome:
 
 def _delete_node(group: Group, command: DeleteNode) -> Outcome:
     number, before = _visible(group, command.key)
-    return _replace(group, number, before, deleted_ms=group.now_ms)
+    deleted_ms = max(before.updated_ms, group.now_ms)
+    return _replace(group, number, before, deleted_ms=deleted_ms)
 
 
 def _restore_node(group: Group, command: RestoreNode) -> Outcome:
@@ -176,7 +177,7 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
     source = check_key(command.source, "from")
     target = check_key(command.target, "to")
     checks.check_name("type", command.type)
-    checks.check_weight(command.weight)
+    weight = checks.checked_weight(command.weight)
     checks.check_metadata(command.metadata)
     ends = group.index.keys.number(source), group.index.keys.number(target)
     for field, key, end in (("from", source, ends[0]), ("to", target, ends[1])):
@@ -191,7 +192,7 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
             source,
             target,
             command.type,
-            command.weight,
+            weight,
             command.metadata,
             created_ms,
             1,
@@ -200,9 +201,9 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
         return Outcome(edge.id, is_created=True)
     after = msgspec.structs.replace(
         before,
-        weight=command.weight,
+        weight=weight,
         metadata=command.metadata,
-        version=before.version + 1,
+        version=next_version(before.version),
         is_deleted=False,
     )
     if _is_same_edge(before, after):
@@ -218,7 +219,9 @@ def _delete_edge(group: Group, command: DeleteEdge) -> Outcome:
     if before is None or before.is_deleted or not _shows(group, before):
         message = f"There is no edge '{command.id}'."
         raise NotFoundError(message)
-    after = msgspec.structs.replace(before, version=before.version + 1, is_deleted=True)
+    after = msgspec.structs.replace(
+        before, version=next_version(before.version), is_deleted=True
+    )
     group.change_edge(number, before, after)
     return Outcome(identity)
 
@@ -286,7 +289,7 @@ def _replace(group: Group, number: int, before: Node, **changes: Any) -> Outcome
     after = msgspec.structs.replace(
         before,
         updated_ms=max(before.updated_ms, group.now_ms),
-        version=before.version + 1,
+        version=next_version(before.version),
         **{"deleted_ms": None, **changes},
     )
     if _is_same_node(before, after):

@@ -34,7 +34,6 @@ from crdt.records import (
     Metadata,
     Node,
 )
-from crdt.yjs_profile import EDGES, NODES
 
 SEPARATOR: Final = "\x1f"
 _METADATA: Final = "m."
@@ -78,6 +77,11 @@ _decode_stamped = msgspec.json.Decoder(_Stamped, strict=True).decode
 _Decoded = TypeVar("_Decoded")
 
 
+def next_version(version: int) -> int:
+    """Return the version after this one; the last that readers accept stays."""
+    return min(version + 1, MAX_VERSION - 1)
+
+
 def node_prefix(key: NodeKey) -> str:
     """Return what every entry of a node in map `n` starts with."""
     return key + SEPARATOR
@@ -86,26 +90,6 @@ def node_prefix(key: NodeKey) -> str:
 def edge_prefix(source: NodeKey, identity: EdgeId) -> str:
     """Return the map key of an edge in map `e`; its overlays add a separator."""
     return f"{source}{SEPARATOR}e{identity}"
-
-
-def split_key(map_name: str, key: str) -> tuple[NodeKey, EdgeId | None, str] | None:
-    """Return (node key, edge id or None, suffix) of a map key, or None if foreign.
-
-    The suffix of an edge's base is empty.
-    """
-    name, separator, rest = key.partition(SEPARATOR)
-    if not separator or not rest:
-        return None
-    try:
-        node_key = check_key(name)
-    except InvalidError:
-        return None
-    if map_name == NODES:
-        return node_key, None, rest
-    identity, _, suffix = rest.partition(SEPARATOR)
-    if map_name != EDGES or not identity.startswith("e"):
-        return None
-    return node_key, EdgeId(identity[1:]), suffix
 
 
 def new_node_entry(node: Node, client_id: int) -> tuple[str, str]:
@@ -223,9 +207,9 @@ def fold_edge(
         for suffix, value in entries.items()
         if suffix and (overlay := _overlay(value)) is not None
     }
-    weight = base.weight
-    if _WEIGHT in overlays and isinstance(overlays[_WEIGHT].value, int | float):
-        weight = float(overlays[_WEIGHT].value)
+    weight = _weight(base.weight, 1.0)
+    if _WEIGHT in overlays:
+        weight = _weight(overlays[_WEIGHT].value, weight)
     return Edge(
         id=identity,
         source=source,
@@ -261,6 +245,14 @@ def _is_sound(time_ms: int, text: object) -> bool:
         and isinstance(text, str)
         and len(text.encode(errors="replace")) <= MAX_LABEL_BYTES
     )
+
+
+def _weight(value: object, otherwise: float) -> float:
+    """Return a weight as the read model gives it back: SQLite knows no -0.0."""
+    try:
+        return float(value) + 0.0 if isinstance(value, int | float) else otherwise
+    except OverflowError:
+        return otherwise
 
 
 def _stamped(time_ms: int, version: int, value: Any) -> str:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from crdt.ids import EdgeId, NodeKey
-from crdt.schema import Entries, split_key
+from crdt.errors import InvalidError
+from crdt.ids import EdgeId, NodeKey, check_key
+from crdt.schema import SEPARATOR, Entries
+from crdt.yjs_profile import EDGES, NODES
 
 AllEntries: TypeAlias = Mapping[str, Mapping[str, str]]
 """Values of a whole shard by map and key."""
@@ -40,3 +42,23 @@ def shard_content(entries: AllEntries) -> ShardContent:
             else:
                 content.edges[key, identity][suffix] = value
     return content
+
+
+def split_key(map_name: str, key: str) -> tuple[NodeKey, EdgeId | None, str] | None:
+    """Return (node key, edge id or None, suffix) of a map key, or None if foreign.
+
+    The suffix of an edge's base is empty.
+    """
+    name, separator, rest = key.partition(SEPARATOR)
+    if not separator or not rest:
+        return None
+    try:
+        node_key = check_key(name)
+    except InvalidError:
+        return None
+    if map_name == NODES:
+        return node_key, None, rest
+    identity, _, suffix = rest.partition(SEPARATOR)
+    if map_name != EDGES or not identity.startswith("e"):
+        return None
+    return node_key, EdgeId(identity[1:]), suffix

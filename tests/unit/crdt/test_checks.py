@@ -15,8 +15,8 @@ from crdt.checks import (
     check_name,
     check_time,
     check_version,
-    check_weight,
     checked_accumulators,
+    checked_weight,
 )
 from crdt.errors import InvalidError
 from crdt.ids import (
@@ -126,10 +126,11 @@ def test_numbers_keep_to_their_ranges() -> None:
     for bad in (-1e-9, 1e6 + 1, float("nan"), float("inf")):
         with pytest.raises(InvalidError, match="energy"):
             check_energy(bad)
-    check_weight(-1e308)
+    assert checked_weight(-1e308) == -1e308
+    assert str(checked_weight(-0.0)) == "0.0"
     for bad in (float("nan"), float("inf"), -float("inf")):
         with pytest.raises(InvalidError, match="weight"):
-            check_weight(bad)
+            checked_weight(bad)
     for good in (0, MAX_TIME_MS):
         check_time("created_at", good)
     for bad in (-1, MAX_TIME_MS + 1):
