@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 from typing import Final, NewType
 
 from crdt.errors import InvalidError
@@ -66,6 +67,7 @@ def check_key(text: str, field: str = "key") -> NodeKey:
     return NodeKey(text)
 
 
+@lru_cache(maxsize=4096)  # the edges of a node mostly come together
 def shard_of(shard_secret: bytes, key: NodeKey) -> ShardNumber:
     """Return the shard of a node: 12 bits that only holders of the secret can tell."""
     digest = hmac.digest(shard_secret, key.encode(), "sha256")
