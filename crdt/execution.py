@@ -229,6 +229,8 @@ def _delete_edge(group: Group, command: DeleteEdge) -> Outcome:
 def _pulse(group: Group, command: Pulse) -> Outcome:
     checks.check_energy(command.energy)
     number, node = _visible(group, command.key)
+    if command.energy == 0:
+        return Outcome(node.key, is_changed=False)
     group.pulse(number, node, command.energy)
     return Outcome(node.key)
 
