@@ -108,10 +108,21 @@ class GraphIndex:
     def neighbours(self, key: str) -> list[NodeKey]:
         """Return the keys linked with a node in either direction, each once."""
         node = self.keys.number(key)
-        if self.states[node] != VISIBLE:
+        states, edges = self.states, self.edges
+        if states[node] != VISIBLE:
             return []
-        others = dict.fromkeys(other for _, other in self.links(node))
-        return [self.keys.key(other) for other in others if other != node]
+        present = edges.states
+        others = {
+            other: None
+            for column, numbers in (
+                (edges.targets, edges.outgoing(node)),
+                (edges.sources, edges.incoming(node)),
+            )
+            for edge in numbers
+            if present[edge] == PRESENT and states[other := column[edge]] == VISIBLE
+        }
+        others.pop(node, None)
+        return list(map(self.keys.key, others))
 
     def atp(self, node: int, now_ms: int) -> float:
         """Return the energy of a visible node."""

@@ -34,6 +34,8 @@ from daemon.owner import Owner
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 
 STOPPED: Final = 0
+_COLLECT_AFTER: Final = (10_000, 20, 100)
+"""Objects per collection: a full one over an import's objects stalls for 30 ms."""
 
 
 def run(home: Path, flags: Mapping[str, object]) -> int:
@@ -74,6 +76,7 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
+            gc.set_threshold(*_COLLECT_AFTER)
             _print(f"Fractality {VERSION} serves {home} at {url}")
             notify(os.environ, READY)
             background = (

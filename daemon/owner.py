@@ -23,18 +23,13 @@ from crdt.commands import AnyCommand, Once
 from crdt.errors import RefusedError, StoreError
 from crdt.execution import Outcome
 from crdt.replica import Committed, Replica
-from daemon.memory import release_memory
+from daemon.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MAX_WAITING: Final = 1024
 MAX_GROUP: Final = 2_000
-_SETTLE_SECONDS: Final = 0.5
-"""Quiet time after which upkeep may run: long enough to be between two requests."""
-_TROUBLED_SECONDS: Final = 2.0
-"""Time between tries while the store cannot write, for instance on a full disk."""
-_RECEIPT_MS: Final = 24 * 3600 * 1000
 
 
 @dataclass(slots=True)
@@ -73,7 +68,6 @@ class Owner:
         self._thread = threading.Thread(target=self._run, name="owner")
         self._opened: Future[Replica] = Future()
         self._aside: list[_Work] = []
-        self._is_troubled = False
         self._failure: BaseException | None = None
         self._ended = asyncio.Event()
 
@@ -152,35 +146,31 @@ class Owner:
         self._loop.call_soon_threadsafe(self._ended.set)
 
     def _serve(self, replica: Replica) -> None:
-        wants_upkeep = True
+        upkeep = Upkeep(replica, self._wall_ms, self._monotonic_ms)
         while True:
             try:
-                work = self._take(self._patience(replica, wants_upkeep=wants_upkeep))
+                work = self._take(upkeep.patience())
+                match work:
+                    case _Writes():
+                        upkeep.note_work(is_bulk=False)
+                        self._commit(replica, self._gather(work))
+                    case _Task():
+                        upkeep.note_work(is_bulk=True)
+                        _perform(work, replica)
+                    case None:
+                        return
             except queue.Empty:
-                wants_upkeep = self._keep_up(replica)
-                continue
-            wants_upkeep = True
-            match work:
-                case _Writes():
-                    self._commit(replica, self._gather(work))
-                case _Task():
-                    _resolve(work, replica)
-                case None:
-                    return
+                try:
+                    upkeep.step()
+                except StoreError as error:
+                    self._note(upkeep, error)
+            except StoreError as error:
+                self._note(upkeep, error)
 
     def _take(self, patience: float | None) -> _Work:
         if self._aside:
             return self._aside.pop()
         return self._queue.get(timeout=patience)
-
-    def _patience(self, replica: Replica, *, wants_upkeep: bool) -> float | None:
-        """Return how long to wait for work before looking after the store."""
-        due_ms = replica.seal_due_ms
-        if due_ms is not None:
-            return max(0, due_ms - self._monotonic_ms()) / 1000
-        if self._is_troubled:
-            return _TROUBLED_SECONDS
-        return _SETTLE_SECONDS if wants_upkeep else None
 
     def _gather(self, first: _Writes) -> list[_Writes]:
         """Return all writes that wait, up to a bound, in order."""
@@ -203,44 +193,25 @@ class Owner:
         try:
             committed = replica.apply(commands, self._wall_ms())
         except Exception as error:
-            self._note(error)
             for writes in group:
                 writes.done.set_exception(error)
-            return
-        self._is_troubled = False
+            raise
         outcomes = iter(committed.outcomes)
         for writes in group:
             writes.done.set_result([next(outcomes) for _ in writes.commands])
         self.tell(committed)
 
-    def _keep_up(self, replica: Replica) -> bool:
-        """Seal what is due and tidy up; return whether there is more to do."""
-        try:
-            if replica.seal_due_ms is not None:
-                replica.seal()
-                return True
-            if replica.compact():
-                return True
-            replica.save_index()
-            replica.forget_receipts(self._wall_ms() - _RECEIPT_MS)
-        except Exception as error:
-            self._note(error)
-            return True
-        self._is_troubled = False
-        release_memory()
-        return False
-
-    def _note(self, error: Exception) -> None:
-        """Log what kept the store from working, once per kind, without content."""
-        if not self._is_troubled:
+    def _note(self, upkeep: Upkeep, error: StoreError) -> None:
+        """Log what keeps the store from working, once, without content."""
+        if upkeep.note_fault():
             logger.error("the store could not write: %s", type(error).__name__)
-        self._is_troubled = True
 
 
-def _resolve(task: _Task, replica: Replica) -> None:
+def _perform(task: _Task, replica: Replica) -> None:
     try:
         result = task.run(replica)
     except Exception as error:
         task.done.set_exception(error)
+        raise
     else:
         task.done.set_result(result)
