@@ -17,7 +17,7 @@ from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
 from crdt.ids import DeviceId, EdgeId
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
-from crdt.records import Edge, Node
+from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
 from crdt.streams import Bucket, Point, read_stream
 from crdt.text_query import highlight, match_expression, words
 
@@ -77,16 +77,16 @@ class GraphReader:
         in_trash: bool = False,
     ) -> list[Node]:
         """Return nodes in key order, those behind `after`."""
-        conditions = ["key > ?", "key >= ?", "key < ?", "state = ?"]
-        values: list[Any] = [
-            after,
-            prefix,
-            prefix + _KEY_END,
-            TRASHED if in_trash else VISIBLE,
-        ]
+        # What index node_by_type leaves out stands in the statement itself, where the
+        # planner can see it.
+        state = TRASHED if in_trash else VISIBLE
+        conditions = ["key > ?", "key >= ?", "key < ?", f"state = {state}"]
+        values: list[Any] = [after, prefix, prefix + _KEY_END]
         if node_type is not None:
             conditions.append("type = ?")
             values.append(node_type)
+            if node_type != DEFAULT_NODE_TYPE:
+                conditions.append(f"type != '{DEFAULT_NODE_TYPE}'")
         if updated_since_ms is not None:
             conditions.append("updated_ms >= ?")
             values.append(updated_since_ms)
