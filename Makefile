@@ -79,7 +79,6 @@ $(DEVELOPING): $(RUNNING)
 	@touch $@
 
 $(YJS): tests/interop/package-lock.json
-	@command -v node > /dev/null || scripts/debian nodejs
-	@command -v npm > /dev/null || scripts/debian npm
+	@command -v npm > /dev/null || scripts/debian nodejs npm
 	cd tests/interop && npm ci --no-audit --no-fund
 	@touch $@
