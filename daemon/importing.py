@@ -71,7 +71,13 @@ async def import_stream(
     passing = _Chunks(loop)
 
     async def take(group: list[AnyCommand | ItemRefusal]) -> None:
-        await report(await owner.run(lambda replica: _apply(replica, group, wall_ms())))
+        def apply(replica: Replica) -> Taken:
+            taken = _apply(replica, group, wall_ms())
+            # Here, so that the loop learns of commits in their order.
+            owner.tell(taken.committed)
+            return taken
+
+        await report(await owner.run(apply))
 
     def read() -> None:
         for group in _groups(file_format.read(passing)):
@@ -87,6 +93,7 @@ async def import_stream(
     except BaseException:
         passing.end(is_broken=True)
         await asyncio.wait((reading,))
+        reading.exception()  # it follows from what is raised here
         raise
     passing.end(is_broken=False)
     await reading
