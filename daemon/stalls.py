@@ -1,8 +1,8 @@
 """How late the event loop runs while the daemon works hard."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from daemon.metrics import Metrics
@@ -10,22 +10,25 @@ from daemon.metrics import Metrics
 _TICK_SECONDS: Final = 0.01
 
 
-@asynccontextmanager
-async def stalls_watched(metrics: Metrics) -> AsyncIterator[None]:
-    """Note in `metrics` the longest time the loop kept a ready task waiting."""
-    async with asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(_watch(metrics))
-        try:
-            yield
-        finally:
-            watcher.cancel()
-
-
-async def _watch(metrics: Metrics) -> None:
+@contextmanager
+def stalls_watched(metrics: Metrics) -> Iterator[None]:
+    """Note in `metrics` the longest time the loop kept something due waiting."""
     loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + _TICK_SECONDS
-        await asyncio.sleep(_TICK_SECONDS)
+    timer: asyncio.TimerHandle
+
+    def tick(due: float) -> None:
+        nonlocal timer
         metrics.longest_stall_seconds = max(
             metrics.longest_stall_seconds, loop.time() - due
         )
+        timer = wind_up()
+
+    def wind_up() -> asyncio.TimerHandle:
+        due = loop.time() + _TICK_SECONDS
+        return loop.call_at(due, tick, due)
+
+    timer = wind_up()
+    try:
+        yield
+    finally:
+        timer.cancel()
