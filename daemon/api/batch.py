@@ -1,5 +1,6 @@
 """The route of batches: a stream of commands in, a line per failure out."""
 
+import zlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,7 +20,8 @@ NDJSON: Final = "application/x-ndjson"
 _EARLY_BYTES: Final = 64 * 1024
 """Answered while the request still comes in; beyond it a client that reads only at
 the end would make both sides wait for each other."""
-_MAX_HELD: Final = 100_000
+_BLOCK_BYTES: Final = 64 * 1024
+_FASTEST: Final = 1
 
 
 class LineProblem(msgspec.Struct, frozen=True):
@@ -38,34 +40,47 @@ class Done(msgspec.Struct, frozen=True):
     failed: int
 
 
+def encode_line(document: Any) -> bytes:
+    """Return a document as a line of NDJSON."""
+    return msgspec.json.encode(document) + b"\n"
+
+
 class Answer:
-    """Lines of NDJSON that are sent when a client can be expected to read them."""
+    """Lines of NDJSON that are sent when a client can be expected to read them.
+
+    Those that must wait are held compressed: lines of failures are much alike, and
+    every line of a large batch may fail.
+    """
 
     def __init__(self, request: web.Request) -> None:
         """Send nothing yet."""
         self._request = request
         self._response = web.StreamResponse(headers={"Content-Type": NDJSON})
-        self._early = 0
-        self._held: list[bytes] = []
+        self._early_room = _EARLY_BYTES
+        self._waiting = bytearray()
+        self._blocks: list[bytes] = []
 
     async def start(self) -> None:
         """Send the head."""
         await self._response.prepare(self._request)
 
-    async def add(self, document: Any) -> None:
-        """Add a line."""
-        line = msgspec.json.encode(document) + b"\n"
-        if not self._held and self._early + len(line) <= _EARLY_BYTES:
-            self._early += len(line)
-            await self._response.write(line)
-        elif len(self._held) < _MAX_HELD:
-            self._held.append(line)
+    async def add(self, lines: bytes) -> None:
+        """Add whole lines."""
+        self._early_room -= len(lines)
+        if self._early_room >= 0:
+            await self._response.write(lines)
+            return
+        self._waiting += lines
+        if len(self._waiting) >= _BLOCK_BYTES:
+            self._blocks.append(zlib.compress(self._waiting, _FASTEST))
+            self._waiting.clear()
 
     async def end(self, done: Done) -> web.StreamResponse:
         """Send what is held and the last line."""
-        for line in self._held:
-            await self._response.write(line)
-        await self._response.write(msgspec.json.encode(done) + b"\n")
+        for block in self._blocks:
+            await self._response.write(zlib.decompress(block))
+        await self._response.write(bytes(self._waiting))
+        await self._response.write(encode_line(done))
         await self._response.write_eof()
         return self._response
 
@@ -77,26 +92,33 @@ async def post_batch(call: Call) -> web.StreamResponse:
     applied = failed = 0
     line = 1
     try:
-        async with stalls_watched(call.service.metrics):
+        with stalls_watched(call.service.metrics):
             async for lines in _groups(call.request):
-                result = await _apply(call.service, lines, line)
+                result, problems = await _apply(call.service, lines, line)
                 line += len(lines)
                 applied += result.count
                 failed += len(result.refusals)
-                for refusal in result.refusals:
-                    problem = problem_of(refusal.error)
-                    await answer.add(LineProblem(refusal.line, problem))
+                await answer.add(problems)
     except FractalityError as error:
-        await answer.add(LineProblem(line, problem_of(error)))
+        await answer.add(encode_line(LineProblem(line, problem_of(error))))
         return await answer.end(Done(done=False, applied=applied, failed=failed + 1))
     return await answer.end(Done(done=True, applied=applied, failed=failed))
 
 
-async def _apply(service: Service, lines: list[bytes], first: int) -> Applied:
-    def apply(replica: Replica) -> Applied:
+async def _apply(
+    service: Service, lines: list[bytes], first: int
+) -> tuple[Applied, bytes]:
+    """Carry out lines; return what became of them, and the lines that tell it."""
+
+    def apply(replica: Replica) -> tuple[Applied, bytes]:
         applied = apply_lines(replica, lines, first, service.wall_ms())
         service.owner.tell(applied.committed)
-        return applied
+        # Here, for there may be more of them than the loop has time for.
+        problems = b"".join(
+            encode_line(LineProblem(refusal.line, problem_of(refusal.error)))
+            for refusal in applied.refusals
+        )
+        return applied, problems
 
     return await service.owner.run(apply)
 
@@ -111,14 +133,14 @@ async def _groups(request: web.Request) -> AsyncIterator[list[bytes]]:
         if size < GROUP_BYTES:
             continue
         *lines, rest = b"".join(waiting).split(b"\n")
+        if lines:
+            yield lines
         if len(rest) > MAX_LINE_BYTES:
             raise ProblemError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 f"A line of a batch has at most {MAX_LINE_BYTES} bytes.",
             )
         waiting, size = [rest], len(rest)
-        if lines:
-            yield lines
     last = b"".join(waiting)
     if last:
         yield last.split(b"\n")

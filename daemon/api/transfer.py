@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from aiohttp import web
@@ -12,14 +12,16 @@ from crdt.errors import FractalityError
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.records import Edge
-from daemon.api import shapes
-from daemon.api.batch import Answer, Done
+from daemon.api.batch import Answer, Done, encode_line
 from daemon.api.problems import Problem, problem_of
 from daemon.api.routing import Call
 from daemon.importing import Taken, import_stream
 from daemon.interchange.formats import FORMATS
 from daemon.interchange.records import ExportedNode
 from daemon.stalls import stalls_watched
+
+if TYPE_CHECKING:
+    from daemon.api import shapes
 
 _BACKUP_NAME: Final = "backup.unfinished"
 _CHUNK_BYTES: Final = 256 * 1024
@@ -77,15 +79,15 @@ async def post_import(call: Call) -> web.StreamResponse:
 
     async def report(taken: Taken) -> None:
         nonlocal applied, failed
-        service.owner.tell(taken.committed)
         applied += taken.applied
         failed += len(taken.refusals)
         for refusal in taken.refusals:
-            await answer.add(ItemProblem(refusal.item, problem_of(refusal.error)))
-        await answer.add(ProgressLine(Count(applied)))
+            problem = problem_of(refusal.error)
+            await answer.add(encode_line(ItemProblem(refusal.item, problem)))
+        await answer.add(encode_line(ProgressLine(Count(applied))))
 
     try:
-        async with stalls_watched(service.metrics):
+        with stalls_watched(service.metrics):
             await import_stream(
                 service.owner,
                 FORMATS[query.format],
@@ -94,7 +96,7 @@ async def post_import(call: Call) -> web.StreamResponse:
                 report,
             )
     except FractalityError as error:
-        await answer.add(ItemProblem("the rest", problem_of(error)))
+        await answer.add(encode_line(ItemProblem("the rest", problem_of(error))))
         return await answer.end(Done(done=False, applied=applied, failed=failed + 1))
     return await answer.end(Done(done=True, applied=applied, failed=failed))
 
@@ -130,7 +132,9 @@ async def get_backup(call: Call) -> web.StreamResponse:
     path = service.home / _BACKUP_NAME
     async with service.backing_up:
         try:
-            await service.owner.run(lambda replica: replica.back_up(path))
+            await service.owner.run(
+                lambda replica: replica.back_up(path, service.wall_ms())
+            )
             response = web.StreamResponse(
                 status=HTTPStatus.OK,
                 headers={"Content-Type": "application/octet-stream"},
