@@ -1,16 +1,18 @@
 """A route as a value, and what happens to a request before and after its handler.
 
-The order for every request: Host and Origin, token, route, query, body, handler;
+The order for every request: Host and Origin, address, token, query, body, handler;
 each step refuses with a problem document before the next one does any work.
 """
 
 import hmac
 import logging
+import re
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 from aiohttp import hdrs, web
@@ -26,6 +28,7 @@ logger = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 256 * 1024
 """Of a JSON body: label, metadata and names at their limits, and room for escapes."""
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_BROKEN_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +126,30 @@ async def _answered(request: web.Request, handler: _Handle) -> web.StreamRespons
     """Keep other web pages out and turn every error into its problem document."""
     try:
         _check_host(request)
+        _check_address(request)
         return await handler(request)
     except web.HTTPException as refusal:
         return problem_response(_refused(refusal))
-    except FractalityError as error:
-        return problem_response(error)
     except (ConnectionError, TimeoutError):
         raise
-    except Exception as error:
-        # The boundary to the outside: a bug in one request must not end the daemon.
-        # The trace names places in the code; values of variables are not in it.
-        logger.exception("a request failed: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001  # a bug in one request ends only that
+        if not isinstance(error, FractalityError):
+            fault = places(error)
+            logger.error("a request failed by %s", fault)  # noqa: TRY400  # see there
+        if request.writer.output_size:
+            # An answer that has begun cannot be taken back, but can be seen to end.
+            message = "an answer broke off"
+            raise ConnectionError(message) from None
         return problem_response(error)
+
+
+def places(error: BaseException) -> str:
+    """Return the kind of an error and where it was raised, to be logged.
+
+    Its text is left out, for it may quote what a person wrote.
+    """
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}:\n{trace}"
 
 
 def _check_host(request: web.Request) -> None:
@@ -146,12 +161,23 @@ def _check_host(request: web.Request) -> None:
             HTTPStatus.FORBIDDEN, "The API answers on this machine's own names only."
         )
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None:
-        parts = urlsplit(origin)
-        if parts.scheme != "http" or parts.netloc.lower() != host.lower():
-            raise ProblemError(
-                HTTPStatus.FORBIDDEN, "Pages of another origin may not use the API."
-            )
+    if origin is not None and origin.lower() != f"http://{host.lower()}":
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN, "Pages of another origin may not use the API."
+        )
+
+
+def _check_address(request: web.Request) -> None:
+    """Refuse what does not decode: left as it is, it would name another key."""
+    try:
+        unquote_to_bytes(request.raw_path).decode()
+        is_broken = _BROKEN_ESCAPE.search(request.raw_path) is not None
+    except UnicodeError:
+        is_broken = True
+    if is_broken:
+        raise ProblemError(
+            HTTPStatus.BAD_REQUEST, "The address is not UTF-8, percent-encoded."
+        )
 
 
 def _check_token(request: web.Request, token: str) -> None:

@@ -1,5 +1,6 @@
 """The HTTP server of the API: routes on a loopback socket."""
 
+import logging
 import socket
 from types import TracebackType
 from typing import Final, Self
@@ -8,12 +9,14 @@ from aiohttp import web
 
 from crdt.errors import FractalityError
 from daemon.api.routes import ROUTES
-from daemon.api.routing import aiohttp_handler, guard
+from daemon.api.routing import aiohttp_handler, guard, places
 from daemon.api.service import Service
 
 LOOPBACK: Final = "127.0.0.1"
 _GRACE_SECONDS: Final = 1.0
 """How long open requests may go on when the daemon stops."""
+_MAX_ADDRESS_BYTES: Final = 64 * 1024
+"""Of path and query: the longest search, percent-encoded, several times over."""
 
 
 class PortInUseError(FractalityError):
@@ -27,14 +30,20 @@ class ApiServer:
         """Bind nothing yet; port 0 takes any free one."""
         application = web.Application(middlewares=[guard(service)], client_max_size=0)
         for route in ROUTES:
+            # By itself aiohttp keeps braces out of what stands for a name.
+            pattern = route.path.replace("}", ":[^/]+}")
             application.router.add_route(
-                route.method, route.path, aiohttp_handler(service, route)
+                route.method, pattern, aiohttp_handler(service, route)
             )
         application.on_response_prepare.append(_harden)
         self._service = service
         self._asked_port = port
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=_GRACE_SECONDS
+            application,
+            access_log=None,
+            logger=_http_logger(),
+            shutdown_timeout=_GRACE_SECONDS,
+            max_line_size=_MAX_ADDRESS_BYTES,
         )
 
     async def __aenter__(self) -> Self:
@@ -54,6 +63,22 @@ class ApiServer:
         """Take no more requests and let the open ones end."""
         self._service.is_serving = False
         await self._runner.cleanup()
+
+
+def _http_logger() -> logging.Logger:
+    """Return where aiohttp logs, without what it quotes of a request."""
+    logger = logging.getLogger(f"{__name__}.http")
+
+    def keep_places_only(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg, record.args = "a request failed by %s", (places(error),)
+            record.exc_info = None
+        # A client that goes away before its answer is no fault.
+        return not isinstance(error, ConnectionError)
+
+    logger.addFilter(keep_places_only)
+    return logger
 
 
 async def _harden(request: web.Request, response: web.StreamResponse) -> None:
