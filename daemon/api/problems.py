@@ -65,7 +65,7 @@ def problem_of(error: Exception) -> Problem:
         case ProblemError():
             return error.problem
         case InvalidError():
-            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), error.field)
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, error.detail, error.field)
         case NotJsonError():
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         case NotFoundError():

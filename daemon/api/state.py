@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from crdt.database import CIPHER
+from crdt.digest import format_digest
 from crdt.errors import InvalidError
 from crdt.ids import format_id
 from daemon import metrics
@@ -107,8 +108,7 @@ async def get_health(call: Call) -> web.Response:
 async def get_status(call: Call) -> web.Response:
     """Answer how the daemon is."""
     service = call.service
-    replica = service.owner.replica
-    totals = replica.totals
+    totals = service.owner.replica.totals
     identity = service.identity
     return json_response(
         Status(
@@ -123,7 +123,7 @@ async def get_status(call: Call) -> web.Response:
                     name=identity.person_name,
                     nodes=totals.nodes,
                     edges=totals.edges,
-                    digest=replica.digest,
+                    digest=format_digest(int.from_bytes(totals.digest)),
                     state="alone",
                     devices=[],
                 )
