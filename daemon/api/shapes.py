@@ -94,7 +94,7 @@ class PathQuery(Request, frozen=True):
 
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
-    max_cost: float | None = None
+    max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
     space: str | None = None
 
 
