@@ -69,6 +69,30 @@ class Adjacency:
         """Return the numbers of all edges that end at `node`, in any state."""
         return _edges(self._incoming, self._recent_in, node)
 
+    def linked(self, node: int, node_states: bytearray, shown: int) -> dict[int, None]:
+        """Return the other ends of a node's present edges, each once.
+
+        Ends whose state in `node_states` is not `shown` are left out. The quickest way
+        to them: everything in one place, nothing made on the way.
+        """
+        states = self.states
+        found: dict[int, None] = {}
+        for (first, numbers), recent, column in (
+            (self._outgoing, self._recent_out, self.targets),
+            (self._incoming, self._recent_in, self.sources),
+        ):
+            if node + 1 < len(first):
+                for edge in numbers[first[node] : first[node + 1]]:
+                    if states[edge] == PRESENT:
+                        other = column[edge]
+                        if node_states[other] == shown:
+                            found[other] = None
+            if recent:
+                for edge in recent.get(node, ()):
+                    if states[edge] == PRESENT and node_states[column[edge]] == shown:
+                        found[column[edge]] = None
+        return found
+
     def find(self, source: int, target: int, edge_type: int) -> int:
         """Return the number of the edge with these ends and type, or 0.
 

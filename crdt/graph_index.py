@@ -108,21 +108,12 @@ class GraphIndex:
     def neighbours(self, key: str) -> list[NodeKey]:
         """Return the keys linked with a node in either direction, each once."""
         node = self.keys.number(key)
-        states, edges = self.states, self.edges
+        states = self.states
         if states[node] != VISIBLE:
             return []
-        present = edges.states
-        others = {
-            other: None
-            for column, numbers in (
-                (edges.targets, edges.outgoing(node)),
-                (edges.sources, edges.incoming(node)),
-            )
-            for edge in numbers
-            if present[edge] == PRESENT and states[other := column[edge]] == VISIBLE
-        }
+        others = self.edges.linked(node, states, VISIBLE)
         others.pop(node, None)
-        return list(map(self.keys.key, others))
+        return self.keys.keys(others)
 
     def atp(self, node: int, now_ms: int) -> float:
         """Return the energy of a visible node."""

@@ -4,8 +4,9 @@ A reader has a connection of its own and sees only what is committed. Give each 
 its own; a thread that must not wait (an event loop) keeps to the reads by key.
 """
 
+import heapq
 from collections.abc import Iterator
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -19,11 +20,10 @@ from crdt.ids import DeviceId, EdgeId
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
 from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
 from crdt.streams import Bucket, Point, read_stream
-from crdt.text_query import highlight, match_expression, words
+from crdt.text_query import highlight, words
+from crdt.text_search import matching
 
 _BY_KEY: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE key = ? AND state = 1"
-_CANDIDATES: Final = 2_000
-"""Text matches that are ranked; of more, the newest nodes are."""
 _KEY_END: Final = "\U0010ffff"
 
 
@@ -32,7 +32,7 @@ class Hit(msgspec.Struct, frozen=True):
 
     node: Node
     score: float
-    """Greater is better; comparable within one answer only."""
+    """How well the words fit, above 0 and at most 1."""
     highlight: str | None
     """HTML excerpt with the words found in `mark` elements."""
 
@@ -118,7 +118,7 @@ class GraphReader:
         target: str | None = None,
         edge_type: str | None = None,
     ) -> list[tuple[int, Edge]]:
-        """Return (number, edge) of edges that show, in order of number after `after`."""
+        """Return (number, edge) of edges that show, by number, those after `after`."""
         index = self._index
         wanted = None if edge_type is None else index.edge_type_number(edge_type)
         if edge_type is not None and wanted is None:
@@ -182,25 +182,23 @@ class GraphReader:
     ) -> list[Hit]:
         """Return nodes whose label or body has the words of `query`, best first.
 
-        All words first; if that finds too little, any of them. Energy breaks ties.
+        Of nodes that fit equally well, the more alive come first.
         """
         wanted = words(query)
         if not wanted:
             return []
-        rows = self._matching(match_expression(wanted, every=True))
-        if len(rows) < limit and len(wanted) > 1:
-            known = {number for number, _ in rows}
-            others = self._matching(match_expression(wanted, every=False))
-            rows += [row for row in others if row[0] not in known]
-        hits: list[Hit] = []
-        for number, score in rows:
-            if len(hits) == limit:
-                break
-            for node in self._present([number]):
-                if node_type is None or node.type == node_type:
-                    hits.append(Hit(node, score, self._excerpt(number, node, wanted)))
-        hits.sort(key=lambda hit: (-hit.score, -self.atp(hit.node.key, now_ms)))
-        return hits
+        with store_errors():
+            found = matching(self._connection, wanted, limit, node_type)
+        best = heapq.nsmallest(
+            limit,
+            found.items(),
+            key=lambda item: (-item[1], -self._index.atp(item[0], now_ms), -item[0]),
+        )
+        return [
+            Hit(node, score, self._excerpt(number, node, wanted))
+            for number, score in best
+            for node in self._present([number])
+        ]
 
     def body(self, key: str) -> str:
         """Return the long text of a visible node, empty if it has none."""
@@ -235,17 +233,6 @@ class GraphReader:
                 edge = read_edge(self._connection, self._index, number)
                 if edge is not None:
                     yield edge
-
-    def _matching(self, expression: str) -> list[tuple[int, float]]:
-        with store_errors():
-            rows = self._connection.execute(
-                "SELECT rowid, -bm25(node_text, 4.0, 1.0) AS score FROM node_text"
-                " WHERE rowid IN (SELECT rowid FROM node_text WHERE node_text MATCH ?1"
-                " ORDER BY rowid DESC LIMIT ?2) AND node_text MATCH ?1"
-                " ORDER BY score DESC LIMIT ?2",
-                (expression, _CANDIDATES),
-            ).fetchall()
-        return cast("list[tuple[int, float]]", rows)
 
     def _excerpt(self, number: int, node: Node, wanted: list[str]) -> str | None:
         found = highlight(node.label, wanted)

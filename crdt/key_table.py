@@ -12,7 +12,8 @@ Rules of this file:
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from crdt.ids import NodeKey, key_hash
 
 _FOLD_AT_LEAST: Final = 16_384
 _FOLD_FRACTION: Final = 16
-_SPREAD: Final = 2_048
+_SPREAD: Final = 96
 
 
 class KeyTable:
@@ -44,17 +45,23 @@ class KeyTable:
         recent = self._recent.get(key)
         if recent is not None:
             return recent
+        encoded = key.encode()
+        wanted = int.from_bytes(blake2b(encoded, digest_size=8).digest())
         hashes, numbers = self._sorted
-        wanted = key_hash(key)
-        # Hashes are spread evenly: the place is known to within a few thousand.
-        guess = wanted * len(hashes) >> 64
-        low, high = max(guess - _SPREAD, 0), guess + _SPREAD
-        if high >= len(hashes) or not hashes[low] < wanted <= hashes[high]:
-            low, high = 0, len(hashes)
+        count = len(hashes)
+        # Hashes are spread evenly, so a guess lands near, and a second one nearer.
+        low = high = 0
+        guess = wanted * count >> 64
+        if guess < count:
+            guess += (wanted - hashes[guess]) * count >> 64
+            low, high = guess - _SPREAD, guess + _SPREAD
+        if not (0 <= low and high < count and hashes[low] < wanted <= hashes[high]):
+            low, high = 0, count
         at = bisect_left(hashes, wanted, low, high)
         while at < len(hashes) and hashes[at] == wanted:
-            if self.key(numbers[at]) == key:
-                return numbers[at]
+            number = numbers[at]
+            if self._arena[self._ends[number - 1] : self._ends[number]] == encoded:
+                return number
             at += 1
         return 0
 
@@ -71,6 +78,11 @@ class KeyTable:
         """Return the key of a number that `number` or `add` returned."""
         ends = self._ends
         return NodeKey(self._arena[ends[number - 1] : ends[number]].decode())
+
+    def keys(self, numbers: Iterable[int]) -> list[NodeKey]:
+        """Return the keys of numbers, in order."""
+        arena, ends = self._arena, self._ends
+        return [NodeKey(arena[ends[n - 1] : ends[n]].decode()) for n in numbers]
 
     def add(self, key: NodeKey) -> int:
         """Return a new number for `key`, which must not be known yet."""

@@ -11,6 +11,9 @@ from typing import Final
 
 MAX_WORDS: Final = 16
 _EXCERPT_CHARACTERS: Final = 160
+_BEGINNING: Final = 0.7
+_LONG_LABEL: Final = 20
+"""Words of a label that is twice as long as most."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -24,6 +27,23 @@ def match_expression(wanted: list[str], *, every: bool) -> str:
     quoted = [f'"{word}"' for word in wanted]
     quoted[-1] += "*"
     return (" AND " if every else " OR ").join(quoted)
+
+
+def relevance(label: str, wanted: list[str]) -> float:
+    """Return how well a label fits the words, 0 to 1.
+
+    The share of the words that stand in it, a mere beginning counting less, and of two
+    labels that have the same words the shorter one before the longer.
+    """
+    standing = [_fold(match.group()) for match in _WORD.finditer(label)]
+    found = 0.0
+    for at, word in enumerate(map(_fold, wanted), 1):
+        if word in standing:
+            found += 1.0
+        elif at == len(wanted) and any(s.startswith(word) for s in standing):
+            found += _BEGINNING
+    brevity = 1 / (1 + len(standing) / _LONG_LABEL)
+    return found / len(wanted) * (0.5 + brevity / 2)
 
 
 def highlight(text: str, wanted: list[str]) -> str | None:
@@ -61,5 +81,7 @@ def highlight(text: str, wanted: list[str]) -> str | None:
 
 def _fold(word: str) -> str:
     """Return a word as the index compares it: lower case, without diacritics."""
+    if word.isascii():
+        return word.lower()
     decomposed = unicodedata.normalize("NFD", word.lower())
     return "".join(c for c in decomposed if not unicodedata.combining(c))
