@@ -109,6 +109,8 @@ class Group:
     _new_types: list[tuple[int, str]] = field(default_factory=list)
     _texts: set[int] = field(default_factory=set)
     _landmarks: dict[int, float] = field(default_factory=dict)
+    _energised: set[int] = field(default_factory=set)
+    """Ghosts that the group gave energy; it counts when they become nodes."""
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""
@@ -174,9 +176,9 @@ class Group:
         is_new = self._nodes.get(number, after) is None
         self._nodes[number] = after
         self._changed_nodes.add(number)
-        if is_new:
+        if is_new and number not in self._energised:
             self._landmarks[number] = energy.total(after.created_ms, ())
-        elif before is None:
+        elif before is None or before.created_ms != after.created_ms:
             self.refresh_landmark(number, after)
         if was_visible != is_visible:
             self._turn(number, after, 1 if is_visible else -1)
@@ -337,7 +339,9 @@ class Group:
             " ON CONFLICT (node, device) DO UPDATE SET landmark = ?3",
             (number, device, landmark),
         )
-        if node is not None:
+        if node is None:
+            self._energised.add(number)
+        else:
             self.refresh_landmark(number, node)
 
     def _count_edge(self, edge: Edge, sign: int) -> None:
