@@ -274,7 +274,8 @@ class Group:
 
     def merge_energy(self, number: int, device: DeviceId, landmark: float) -> None:
         """Stage an accumulator from elsewhere, if it says more than is known."""
-        row = device_number(self.connection, device)
+        is_own = device == self.device
+        row = OWN_DEVICE if is_own else device_number(self.connection, device)
         if landmark > self._accumulator(number, row):
             self._set_energy(number, self.node(number), row, landmark)
             key = self.index.keys.key(number)
