@@ -30,8 +30,8 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def rendered(scope: str, folder: Path) -> Path:
     """Write a unit whose paths have everything that is hard to quote."""
-    home = folder / """a "b" 'c' d\\e 100% $HOME"""
-    program = folder / "a b 100% $HOME" / "fractality"
+    home = folder / """a "b" 'c' d\\e 100%n $HOME"""
+    program = folder / "a b 100%n $HOME" / "fractality"
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
