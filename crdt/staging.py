@@ -142,7 +142,12 @@ class Group:
 
     def create_node(self, node: Node) -> int:
         """Stage a node that no device has created; return its number."""
-        number = self.mention(node.key)
+        number = self.index.keys.number(node.key)
+        if number:
+            has_body = bool(body_hash(self.connection, number))
+            node = msgspec.structs.replace(node, has_body=has_body)
+        else:
+            number = self.mention(node.key)
         suffix, value = new_node_entry(node, self.client_id)
         shard = self._shard(node.key)
         self.entries[shard][NODES, node_prefix(node.key) + suffix] = value
@@ -385,7 +390,7 @@ class Group:
         rows = [
             (number, node, self.bodies.get(number, ""))
             for number in sorted(self._texts)
-            if (node := self._nodes[number]) is not None
+            if (node := self._nodes.get(number)) is not None
         ]
         fresh = [row for row in rows if row[0] in new]
         replace_texts(self.connection, fresh, are_new=True)
