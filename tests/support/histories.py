@@ -38,18 +38,18 @@ KEYS: Final = tuple(
             '"quoted" <b>&amp;',
             "日本 語\U0001f600",
             "\U0010ffff%_",
-            "k" * 255,
+            "k" * 40,
         ),
     )
 )
-_TYPES: Final = ("child", "", "x\x1fy", "日本", "t" * 64)
+_TYPES: Final = ("child", "", "x\x1fy", "日本")
 _NUMBERS: Final = (0, -0.0, 1, 1.0, 0.1, 2**53 + 1, -(2**63), 2**64, 1e300, 5e-324)
 _TIMES: Final = (0, START_MS - 1, START_MS + 5, MAX_TIME_MS, MAX_TIME_MS + 1, -1)
 
-keys = st.sampled_from(KEYS[:4]) | st.sampled_from(KEYS)
+keys = st.one_of(*[st.sampled_from(KEYS[:4])] * 3, st.sampled_from(KEYS))
 any_keys = st.one_of(keys, keys, keys, st.sampled_from(("", "a\x00", "k" * 256, "?")))
 labels = st.one_of(
-    st.sampled_from(("", "<i>one</i> two", "\x00", "l" * 4096, "é" * 2049, "\ud800")),
+    st.sampled_from(("", "<i>one</i> two", "\x00", "\ud800")),
     st.text(max_size=12),
 )
 names = st.sampled_from(("child", "child", *_TYPES))

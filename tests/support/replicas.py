@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from crdt.bodies import load_body
 from crdt.database import Database
@@ -18,7 +20,8 @@ from crdt.envelope import Envelope, decode, open_payload, verify
 from crdt.graph_index import GHOST, VISIBLE
 from crdt.identity import Identity, new_identity
 from crdt.payload import Change
-from crdt.read_model import EDGE_COLUMNS, NODE_COLUMNS
+from crdt.read_model import EDGE_COLUMNS, NODE_COLUMNS, to_edge, to_node
+from crdt.records import Edge, Node
 from crdt.replica import Replica
 from crdt.space_keys import SpaceKeys, new_space_keys
 from crdt.totals import read_totals
@@ -119,10 +122,10 @@ def deliver(envelope: Envelope, author: Identity, receiver: Device) -> None:
 class Content:
     """All that a replica holds, by names that mean the same on every device."""
 
-    nodes: dict[str, tuple[Any, ...]]
-    """Row of every node that some device created, with its body."""
-    edges: dict[tuple[str, str, str], tuple[Any, ...]]
-    """Row of every edge that is not removed, by (source, type, target)."""
+    nodes: dict[str, tuple[bytes, str]]
+    """Every node that some device created, and its body."""
+    edges: dict[tuple[str, str, str], bytes]
+    """Every edge that is not removed, by (source, type, target)."""
     energy: dict[tuple[str, bytes], float]
     """Landmark by (node key, device id)."""
     words: Counter[tuple[str, str, str]]
@@ -135,7 +138,6 @@ def content(device: Device) -> Content:
     """Read everything from the database of a running device."""
     rows = device.database.writer.execute
     keys = dict(rows("SELECT id, key FROM node"))
-    types = {0: "", **dict(rows("SELECT id, name FROM edge_type"))}
     devices = {
         **device_ids(device.database.writer),
         OWN_DEVICE: device.identity.device,
@@ -145,19 +147,25 @@ def content(device: Device) -> Content:
         " fts5vocab(main, node_text, instance)"
     )
     totals = read_totals(device.database.writer)
+    nodes = {
+        number: to_node(columns)
+        for number, *columns in rows(
+            f"SELECT id, {NODE_COLUMNS} FROM node WHERE state > 0"
+        )
+    }
+    edges = [
+        to_edge(columns, device.replica.index)
+        for columns in rows(f"SELECT {EDGE_COLUMNS} FROM edge WHERE state = 1")
+    ]
     return Content(
         nodes={
-            key: (*columns, load_body(device.database.writer, number, 1).text())
-            for number, key, *columns in rows(
-                f"SELECT id, {NODE_COLUMNS}, state FROM node WHERE state > 0"
+            node.key: (
+                _exactly(node),
+                load_body(device.database.writer, number, 1).text(),
             )
+            for number, node in nodes.items()
         },
-        edges={
-            (keys[source], types[kind], keys[target]): tuple(columns)
-            for source, target, kind, *columns in rows(
-                f"SELECT {EDGE_COLUMNS} FROM edge WHERE state = 1"
-            )
-        },
+        edges={(edge.source, edge.type, edge.target): _exactly(edge) for edge in edges},
         energy={
             (keys[node], devices[owner]): landmark
             for node, owner, landmark in rows(
@@ -202,3 +210,8 @@ def living(replica: Replica) -> Living:
             for edge, other in index.links(number, incoming=False)
         },
     )
+
+
+def _exactly(record: Node | Edge) -> bytes:
+    """Tell 1 from 1.0 and true, but not one order of metadata from another."""
+    return msgspec.json.encode(record, order="deterministic")
