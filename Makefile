@@ -82,3 +82,7 @@ $(YJS): tests/interop/package-lock.json
 	@command -v npm > /dev/null || scripts/debian nodejs npm
 	cd tests/interop && npm ci --no-audit --no-fund
 	@touch $@
+
+.PHONY: real
+real: install ## Take real notes and statements in and out; DATA names their folder.
+	timeout 10m $(PYTHON_HERE) -m bench.real_input $(DATA)

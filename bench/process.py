@@ -59,6 +59,11 @@ class DaemonProcess:
             raise RuntimeError(message)
         return json.loads(content) if content else None
 
+    def fetch(self, path: str) -> bytes:
+        """Return the whole answer to a GET."""
+        self.connection.request("GET", path, headers=self._headers)
+        return self.connection.getresponse().read()
+
     def stream(self, path: str, chunks: Iterable[bytes]) -> Any:
         """Send a stream and return the last line of the answer."""
         self.connection.request(
@@ -86,10 +91,8 @@ class DaemonProcess:
             self._headers = {
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
-                "Transfer-Encoding": "chunked",
             }
             self.connection = http.client.HTTPConnection("127.0.0.1", record["port"])
-            self._headers.pop("Transfer-Encoding")
             self.ask("GET", "/v1/nodes?limit=1")
             return
         message = "the daemon did not start"

@@ -2,8 +2,7 @@
 
 Every format is a pair of pure functions: `write` turns a graph into chunks of bytes,
 `read` turns chunks of bytes into commands. Neither knows the store nor HTTP, and
-neither touches the disk: what is imported must not lie there in clear. The one edge
-is `markdown.folder`, which reads a person's folder of notes.
+neither touches the disk: what is imported must not lie there in clear.
 
 `formats` lists them; docs/formats.md says what each of them keeps.
 """

@@ -186,7 +186,7 @@ def _print_hit(node: Document, highlight: str) -> None:
     """Print a node, the match shown in its label or else below it."""
     opening, closing = _MARKS
     bare = highlight.replace(opening, "").replace(closing, "")
-    in_label = _plain(bare) == label_of(node)
+    in_label = _plain(bare) == safe_line(node["label"])
     label = _marked(highlight) if in_label else label_of(node)
     click.echo(f"{click.style(safe_line(node['key']), bold=True)}  {label}")
     if highlight and not in_label:

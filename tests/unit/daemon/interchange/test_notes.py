@@ -1,13 +1,11 @@
 """A person's own notes become nodes, links become edges, and nothing is lost."""
 
-from pathlib import Path
-
 import pytest
 
 from crdt.commands import PutBody, PutEdge, PutNode
 from crdt.ids import MAX_BODY_BYTES, NodeKey
 from daemon.interchange.formats import FORMATS
-from daemon.interchange.markdown import folder, reader, writer
+from daemon.interchange.markdown import reader, writer
 from daemon.interchange.markdown.file_names import FileNames
 from daemon.interchange.markdown.notes import MAX_FRONT_MATTER_BYTES
 from daemon.interchange.records import Failure, IfAbsent, Imported
@@ -166,25 +164,6 @@ def test_a_link_no_node_can_have_is_told_and_the_next_one_kept() -> None:
     assert failure.place == "a.md"
     assert isinstance(made, IfAbsent)
     assert PutEdge(source="a", target="b", type="link") == edge
-
-
-def test_a_folder_is_read_without_what_is_hidden_or_a_link(tmp_path: Path) -> None:
-    """Notes come in order; links are told, hidden and other files passed over."""
-    (tmp_path / "sub").mkdir()
-    (tmp_path / ".obsidian").mkdir()
-    (tmp_path / "sub" / "b.md").write_bytes(b"B\r\n")
-    (tmp_path / "a.md").write_bytes(b"A")
-    (tmp_path / "picture.png").write_bytes(b"")
-    (tmp_path / ".obsidian" / "c.md").write_bytes(b"")
-    (tmp_path / "link.md").symlink_to(tmp_path / "a.md")
-
-    first, link, second = folder.read_folder(tmp_path)
-
-    assert isinstance(first, ArchivedFile)
-    assert isinstance(second, ArchivedFile)
-    assert (first.path, first.content) == ("a.md", b"A")
-    assert (second.path, second.content) == ("sub/b.md", b"B\r\n")
-    assert Failure("link.md", "it is a link or a device, not a file") == link
 
 
 @pytest.mark.parametrize(
