@@ -1,0 +1,272 @@
+"""For every route of the API: a request that is right, and all the ways to spoil it.
+
+The ways come from the route's own structs: a new field for which nothing broken is
+listed here, or a new route without an example, is an error.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from crdt.ids import MAX_BODY_BYTES
+from daemon.api.routing import MAX_BODY_BYTES as MAX_JSON_BYTES
+from daemon.api.routing import Route
+
+ABSENT_EDGE: Final = "A" * 24
+_NAMES: Final = (1, None, "", "t" * 65, "two\nlines", "\u0085")
+_KEYS: Final = (1, None, "", "k" * 256, "\u20ac" * 86, "tab\t", "\u2028")
+
+BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
+    "label": (1, None, "", [], "l" * 4097, "é" * 2049),
+    "type": _NAMES,
+    "network": _NAMES,
+    "metadata": (
+        [],
+        1,
+        None,
+        {"": 1},
+        {"two\nlines": 1},
+        {"n" * 256: 1},
+        {"a": "x" * 65536},
+    ),
+    "from": _KEYS,
+    "to": _KEYS,
+    "weight": ("1", None, True, []),
+    "energy": (-1, 1e7, "1", None, True),
+}
+"""Values that a field of a JSON body must not have: 422 and the field's name."""
+
+_TIMES: Final = ("", "yesterday", "2026-13-01T00:00:00Z", "1969-12-31T00:00:00Z")
+BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
+    "limit": ("", "0", "-1", "1001", "1.5", "many", "9" * 40),
+    "depth": ("0", "7", "deep"),
+    "trash": ("", "maybe", "2"),
+    "max_cost": ("", "-1", "nan", "1e999", "much"),
+    "direction": ("", "sideways"),
+    "bucket": ("week",),
+    "mode": ("guess",),
+    "format": ("zip", "JSONL"),
+    "cursor": ("!", "a", "_w"),
+    "since": _TIMES,
+    "until": _TIMES,
+    "updated_since": _TIMES,
+    "q": ("q" * 1001,),
+    # Any text may be looked for; nothing is found.
+    "from": (),
+    "to": (),
+    "type": (),
+    "prefix": (),
+    "space": (),
+}
+"""Texts that a query parameter must not have: 422 and the parameter's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request; `query` has pairs, for a name may come twice."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    content: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    raw_query: str = ""
+
+    @property
+    def target(self) -> str:
+        """What stands in the request line."""
+        query = "&".join(filter(None, (urlencode(self.query), self.raw_query)))
+        return f"{self.path}?{query}" if query else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """A request that must be refused, and how."""
+
+    flaw: str
+    request: Request
+    status: int
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What makes a request of a route right."""
+
+    name: str = ""
+    """For what stands in braces in the route's path."""
+    query: dict[str, str] = field(default_factory=dict)
+    document: dict[str, Any] | None = None
+    content: bytes | None = None
+
+
+EXAMPLES: Final = {
+    "GET /healthz": Example(),
+    "GET /metrics": Example(),
+    "GET /v1/openapi.json": Example(),
+    "GET /v1/status": Example(),
+    "GET /v1/events": Example(),
+    "GET /v1/nodes": Example(query={"limit": "3"}),
+    "GET /v1/nodes/{key}": Example("a"),
+    "PUT /v1/nodes/{key}": Example("a", document={"label": "A"}),
+    "PATCH /v1/nodes/{key}": Example("a", document={"label": "B"}),
+    "DELETE /v1/nodes/{key}": Example("doomed"),
+    "POST /v1/nodes/{key}/restore": Example("trashed"),
+    "POST /v1/nodes/{key}/pulse": Example("a", document={"energy": 1}),
+    "GET /v1/nodes/{key}/stream": Example("a"),
+    "GET /v1/nodes/{key}/neighbours": Example("a"),
+    "GET /v1/nodes/{key}/body": Example("a"),
+    "PUT /v1/nodes/{key}/body": Example("a", content=b"text"),
+    "GET /v1/path": Example(query={"from": "a", "to": "b"}),
+    "GET /v1/edges": Example(query={"from": "a"}),
+    "PUT /v1/edges": Example(document={"from": "a", "to": "b"}),
+    "DELETE /v1/edges/{id}": Example("EDGE"),
+    "POST /v1/batch": Example(content=b""),
+    "GET /v1/search": Example(query={"q": "a"}),
+    "GET /v1/export": Example(),
+    "POST /v1/import": Example(content=b""),
+    "GET /v1/backup": Example(),
+}
+
+
+def name_of(route: Route) -> str:
+    """Return the key of a route in `EXAMPLES`."""
+    return f"{route.method} {route.path}"
+
+
+def right(route: Route, edge: str) -> Request:
+    """Return a request that the route carries out; `edge` is the id of an edge."""
+    example = EXAMPLES[name_of(route)]
+    content = example.content
+    if example.document is not None:
+        content = json.dumps(example.document).encode()
+    return Request(
+        str(route.method),
+        _path(route, example.name.replace("EDGE", edge)),
+        tuple(example.query.items()),
+        content,
+    )
+
+
+def malformed(route: Route, edge: str) -> Iterator[Malformed]:
+    """Yield every way to spoil the right request of a route."""
+    request = right(route, edge)
+    yield from _foreign(request)
+    if route.needs_token:
+        for token in ("", "Bearer", "Bearer wrong", "Basic d3Jvbmc6", "Bearer \xff"):
+            spoilt = replace(request, headers=(("Authorization", token),))
+            yield Malformed(f"token {token!r}", spoilt, 401)
+    yield from _broken_query(route, request)
+    if "{" in route.path:
+        yield from _broken_name(route, request)
+    if isinstance(route.body, type):
+        yield from _broken_document(route.body, request)
+        for key in ("", "k" * 256):
+            spoilt = replace(request, headers=(("Idempotency-Key", key),))
+            yield Malformed(f"idempotency key {key!r}", spoilt, 400)
+    elif route.body == "text/plain":
+        spoilt = replace(request, content=b"\xff\xfe")
+        yield Malformed("no UTF-8", spoilt, 400)
+        spoilt = replace(request, content=b"x" * (MAX_BODY_BYTES + 1))
+        yield Malformed("too large", spoilt, 413)
+
+
+def _path(route: Route, name: str) -> str:
+    escaped = quote(name, safe="")
+    return route.path.replace("{key}", escaped).replace("{id}", escaped)
+
+
+def _foreign(request: Request) -> Iterator[Malformed]:
+    """Spoil what a page elsewhere could send."""
+    for host in ("evil.example", "127.0.0.1.evil.example:80", "10.0.0.1", "[::2]:1"):
+        spoilt = replace(request, headers=(("Host", host),))
+        yield Malformed(f"host {host}", spoilt, 403)
+    for origin in ("https://evil.example", "null", "http://[", "http://127.0.0.1:1"):
+        spoilt = replace(request, headers=(("Origin", origin),))
+        yield Malformed(f"origin {origin}", spoilt, 403)
+
+
+def _broken_query(route: Route, request: Request) -> Iterator[Malformed]:
+    for raw in ("a=%FF", "%zz=1", "a=%", "a=%4"):
+        yield Malformed(f"query {raw}", replace(request, raw_query=raw), 400)
+    given = dict(request.query)
+    for each in msgspec.structs.fields(route.query):
+        name = each.encode_name
+        for text in BROKEN_PARAMETERS[name]:
+            spoilt = replace(request, query=tuple({**given, name: text}.items()))
+            yield Malformed(f"{name}={text!r}", spoilt, 422, name)
+        if each.required:
+            without = tuple(pair for pair in request.query if pair[0] != name)
+            yield Malformed(f"no {name}", replace(request, query=without), 422, name)
+        value = given.get(name, "1")
+        twice = (*request.query, (name, value), (name, value))
+        yield Malformed(f"{name} twice", replace(request, query=twice), 400)
+    unknown = replace(request, query=(*request.query, ("colour", "red")))
+    yield Malformed("unknown parameter", unknown, 422, "colour")
+    if "space" in route.query.__struct_fields__:
+        for space in ("", "nonsense", "a" * 26):
+            elsewhere = replace(request, query=(*request.query, ("space", space)))
+            yield Malformed(f"space {space!r}", elsewhere, 404)
+
+
+def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
+    """Spoil what stands for a key or an edge id."""
+    for raw in ("%FF", "%C3", "%zz", "%", "%ED%A0%80"):
+        path = _path(route, "NAME").replace("NAME", raw)
+        yield Malformed(f"name {raw}", replace(request, path=path), 400)
+    if route.path.endswith("{id}"):
+        for name in ("short", "!" * 24, "k" * 5000):
+            spoilt = replace(request, path=_path(route, name))
+            yield Malformed(f"id {name:.9}", spoilt, 422, "id")
+        absent = replace(request, path=_path(route, ABSENT_EDGE))
+        yield Malformed("absent", absent, 404)
+        return
+    creates = name_of(route) == "PUT /v1/nodes/{key}"
+    status, wrong = (422, "key") if creates else (404, None)
+    for name in ("k" * 256, "\u20ac" * 86, "k" * 9000, "new\nline", "\0", "\x7f"):
+        spoilt = replace(request, path=_path(route, name))
+        yield Malformed(f"key {name:.9}", spoilt, status, wrong)
+    if not creates:
+        spoilt = replace(request, path=_path(route, "absent"))
+        yield Malformed("absent", spoilt, 404)
+
+
+def _broken_document(
+    body: type[msgspec.Struct], request: Request
+) -> Iterator[Malformed]:
+    content = request.content or b""
+    given = json.loads(content)
+
+    def with_content(raw: bytes) -> Request:
+        return replace(request, content=raw)
+
+    def spoil(document: dict[str, Any]) -> Request:
+        return with_content(json.dumps(document).encode())
+
+    for raw in (b"", b"{", content + b"x", b"\xff", b"NaN"):
+        yield Malformed(f"no JSON {raw!r}", with_content(raw), 400)
+    for raw in (b"[]", b"1", b"null", b'"text"'):
+        spoilt = with_content(raw)
+        yield Malformed(f"no object {raw!r}", spoilt, 422, "document")
+    large = content + b" " * MAX_JSON_BYTES
+    yield Malformed("too large", with_content(large), 413)
+    yield Malformed("unknown field", spoil({**given, "colour": 1}), 422, "colour")
+    for each in msgspec.structs.fields(body):
+        name = each.encode_name
+        for flaw, text in (("no UTF-8", b'"\xff"'), ("half", b'"\\ud800"')):
+            raw = json.dumps({**given, name: 0}).encode().replace(b": 0", b": " + text)
+            if each.type is str:
+                yield Malformed(f"{name} {flaw}", with_content(raw), 400)
+        if name == "metadata":
+            deep = b'{"metadata":' + b'{"a":' * 40_000
+            yield Malformed("deep", with_content(deep), 400)
+        for value in BROKEN_FIELDS[name]:
+            flaw = f"{name}={value!r:.40}"
+            yield Malformed(flaw, spoil({**given, name: value}), 422, name)
+        if each.required:
+            without = {key: value for key, value in given.items() if key != name}
+            yield Malformed(f"no {name}", spoil(without), 422, name)
