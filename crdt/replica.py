@@ -10,6 +10,7 @@ Rules of this file:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Final
 
@@ -192,25 +193,28 @@ class Replica:
         self, stage: Callable[[Group], None], device: int, now_ms: int
     ) -> Group:
         """Write one group and let readers see it; return it."""
-        unsealed = self._unsealed
-        with self._transaction() as totals:
-            group = Group(
-                self._connection,
-                self.index,
-                self._keys,
-                self._identity.device,
-                self._identity.client_id,
-                now_ms,
-            )
-            try:
+        group = Group(
+            self._connection,
+            self.index,
+            self._keys,
+            self._identity.device,
+            self._identity.client_id,
+            now_ms,
+        )
+        unsealed, schedule = self._unsealed, copy(self._schedule)
+        try:
+            with self._transaction() as totals:
                 stage(group)
                 changes = self._write(group, device, totals)
                 if changes and device == OWN_DEVICE:
-                    unsealed = self._seal_if_due([*unsealed, *changes], totals)
-            except BaseException:
-                group.undo()
-                raise
-        self._unsealed = unsealed
+                    schedule.add(len(changes), self._monotonic_ms())
+                    unsealed = self._seal_if_due(
+                        [*unsealed, *changes], schedule, totals
+                    )
+        except BaseException:
+            group.undo()
+            raise
+        self._unsealed, self._schedule = unsealed, schedule
         group.show()
         self.index.fold()
         if self._shards.fresh_bytes > FRESH_BYTES:
@@ -242,15 +246,16 @@ class Replica:
             journal.append(self._connection, totals, device, changes)
         return changes
 
-    def _seal_if_due(self, unsealed: list[Change], totals: Totals) -> list[Change]:
+    def _seal_if_due(
+        self, unsealed: list[Change], schedule: SealingSchedule, totals: Totals
+    ) -> list[Change]:
         """Seal in the transaction that makes updates durable, if it is time."""
         now = self._monotonic_ms()
-        self._schedule.add(len(unsealed) - len(self._unsealed), now)
-        due = self._schedule.due_ms
+        due = schedule.due_ms
         if due is None or due > now:
             return unsealed
         self._write_envelopes(unsealed, totals)
-        self._schedule.sealed(now)
+        schedule.sealed(now)
         return []
 
     def _write_envelopes(self, changes: Sequence[Change], totals: Totals) -> None:
