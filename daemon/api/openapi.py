@@ -13,6 +13,8 @@ from daemon.api.routing import Call, Route
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PATH_NAME: Final = re.compile(r"\{(\w+)\}")
 _SAFE: Final = frozenset({"GET"})
+_STREAMS: Final = frozenset({"/v1/batch", "/v1/import"})
+"""Carried out part by part: no receipt stands for the whole."""
 
 
 async def get_openapi(call: Call) -> web.Response:
@@ -93,7 +95,7 @@ def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    if route.method in _SAFE or isinstance(route.body, str):
+    if route.method in _SAFE or route.path in _STREAMS:
         return []
     return [
         {

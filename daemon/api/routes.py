@@ -201,7 +201,7 @@ ROUTES: Final = (
         "The whole graph as a file",
         transfer.get_export,
         shapes.FormatQuery,
-        {200: "application/octet-stream"},
+        {200: "application/*"},
     ),
     Route(
         POST,
