@@ -49,15 +49,6 @@ class ShardDocument:
                 self._maps[name][key] = value
         return edit.update()
 
-    def erase(self, keys: Iterable[tuple[str, str]]) -> bytes:
-        """Delete (map, key) entries and return the update that says so."""
-        edit = _Edit(self._document, SHARD)
-        with self._document.transaction():
-            for name, key in keys:
-                if key in self._maps[name]:
-                    del self._maps[name][key]
-        return edit.update()
-
     def entries(self) -> dict[str, dict[str, str]]:
         """Return all entries by map and key; a value that is no string is left out."""
         return {

@@ -1,7 +1,7 @@
 """What can go wrong in the store and its formats, by who has to act.
 
 FractalityError
-├── RefusedError             the caller asked for something that cannot be: nothing changed
+├── RefusedError             the caller asked for what cannot be: nothing changed
 │   ├── InvalidError         a value breaks the rules of its field
 │   ├── NotFoundError        no such node, edge or trash entry
 │   ├── ConflictError        the present state forbids it

@@ -213,7 +213,12 @@ class GraphReader:
         number = self._visible(key)
         with store_errors():
             return read_stream(
-                self._connection, number, since_ms, until_ms, bucket, limit
+                self._connection,
+                number,
+                since_ms,
+                until_ms,
+                bucket=bucket,
+                limit=limit,
             )
 
     def accumulators(self, key: str, own: DeviceId) -> dict[DeviceId, float]:

@@ -25,9 +25,11 @@ _Result = TypeVar("_Result")
 class Backend(Protocol):
     """What this file needs of a back end of the `keyring` library."""
 
-    def get_password(self, service: str, username: str, /) -> str | None: ...
+    def get_password(self, service: str, username: str, /) -> str | None:
+        """Return an entry, or None if there is none."""
 
-    def set_password(self, service: str, username: str, password: str, /) -> None: ...
+    def set_password(self, service: str, username: str, password: str, /) -> None:
+        """Keep an entry."""
 
 
 class OsKeyring:

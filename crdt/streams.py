@@ -42,6 +42,7 @@ def read_stream(
     node: int,
     since_ms: int,
     until_ms: int,
+    *,
     bucket: Bucket,
     limit: int,
 ) -> list[Point]:

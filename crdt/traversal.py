@@ -6,6 +6,7 @@ ends it; a graph may link anything with everything.
 
 import heapq
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
 from crdt.errors import SearchBudgetError
@@ -75,7 +76,7 @@ def cheapest_path(
     if meeting == _NOWHERE:
         return None
     path = search.path(meeting)
-    cost = sum(search.step(a, b) for a, b in zip(path, path[1:], strict=False))
+    cost = sum(search.step(a, b) for a, b in pairwise(path))
     return None if max_cost is not None and cost > max_cost else (path, cost)
 
 

@@ -56,6 +56,7 @@ class Findings:
 def read_clients(
     data: bytes, profile: Profile, max_structs: int, found: Findings
 ) -> int:
+    """Read the structs of all clients into `found`; return the position after them."""
     section_count, at = read_number(data, 0)
     for _ in range(section_count):
         count, at = read_number(data, at)
@@ -155,6 +156,7 @@ def _read_origin(data: bytes, at: int, client: int, clock: int) -> tuple[Id, int
 
 
 def read_deletes(data: bytes, at: int, found: Findings) -> int:
+    """Read what is deleted into `found`; return the position after it."""
     client_count, at = read_number(data, at)
     for _ in range(client_count):
         client, at = read_client(data, at, found.deletes)

@@ -52,7 +52,7 @@ class ParsedUpdate:
     deletes: Mapping[int, Sequence[Range]]
     """Clocks that it deletes, ascending, per client id."""
     cuts: AbstractSet[Id]
-    """In a text, elements that it makes the first of a run: a pair may not end there."""
+    """In a text, elements that it makes the first of a run: no pair may end there."""
     pair_halves: AbstractSet[Id]
     """Second halves of the surrogate pairs in its text."""
 

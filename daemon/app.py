@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from crdt.database import Database
+from crdt.errors import FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import format_id
@@ -29,7 +30,14 @@ from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
 from daemon.metrics import Metrics
-from daemon.notify import ALIVE, READY, STOPPING, notify, watchdog_interval
+from daemon.notify import (
+    ALIVE,
+    READY,
+    STOPPING,
+    notify,
+    status,
+    watchdog_interval,
+)
 from daemon.owner import Owner
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 
@@ -56,9 +64,13 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
             " when every device is lost; write them down, they are shown once:\n\n"
             f"  {made.words}\n"
         )
-    with locked(home):
-        key = open_key(home, ask_passphrase)
-        asyncio.run(_serve(home, config, key))
+    try:
+        with locked(home):
+            key = open_key(home, ask_passphrase)
+            asyncio.run(_serve(home, config, key))
+    except FractalityError as error:
+        notify(os.environ, status(str(error)))
+        raise
     return STOPPED
 
 

@@ -134,14 +134,14 @@ class Owner:
     def _run(self) -> None:
         try:
             replica = self._open()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again on the loop
             self._opened.set_exception(error)
             return
         self._opened.set_result(replica)
         try:
             self._serve(replica)
             replica.close()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # raised again on leaving
             self._failure = error
         self._loop.call_soon_threadsafe(self._ended.set)
 

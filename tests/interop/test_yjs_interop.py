@@ -1,11 +1,7 @@
 """JavaScript Yjs and this project read each other's shards and bodies."""
 
-import json
-import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Final
 
 import pytest
 from pycrdt import Doc, Map, Text, merge_updates
@@ -13,12 +9,10 @@ from pycrdt import Doc, Map, Text, merge_updates
 from crdt.errors import MalformedError
 from crdt.yjs_profile import BODY, EDGES, NODES, SHARD, Profile
 from crdt.yjs_update import check_owner, decode_state_vector, encode_creations, parse
+from tests.interop.conftest import BROWSER, Ask
 
-HERE: Final = Path(__file__).parent
-INSTALL: Final = "run `npm ci` in tests/interop (`make install` does)"
 IMPORTER: Final = 2**32 - 5
 DAEMON: Final = 300
-BROWSER: Final = 2**53 - 1
 
 CREATED: Final = [
     (NODES, "k\x1f@d", '{"label":"one 😀","number":9007199254740993}'),
@@ -26,42 +20,6 @@ CREATED: Final = [
     (NODES, "k\x1fm." + "x" * 300, '"' + "long " * 5000 + '"'),
     (EDGES, "k\x1fe0123456789abcdef", '["é","child",1.0,{}]'),
 ]
-Ask: TypeAlias = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def javascript() -> Iterator[Ask]:
-    """Ask JavaScript Yjs to build a document and edit it."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.fail("Node.js 20 or newer is needed: install it, then " + INSTALL)
-    if not (HERE / "node_modules" / "yjs").is_dir():
-        pytest.fail("JavaScript Yjs is not installed: " + INSTALL)
-    with subprocess.Popen(
-        [node, HERE / "yjs_peer.mjs"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        requests, answers = process.stdin, process.stdout
-
-        def ask(
-            updates: Sequence[bytes], edits: Sequence[Sequence[Any]] = ()
-        ) -> dict[str, Any]:
-            request = {
-                "client": BROWSER,
-                "updates": [update.hex() for update in updates],
-                "edits": edits,
-            }
-            requests.write(json.dumps(request) + "\n")
-            requests.flush()
-            answer: dict[str, Any] = json.loads(answers.readline())
-            return answer
-
-        yield ask
 
 
 def shard_updates() -> list[bytes]:

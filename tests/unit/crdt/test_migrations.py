@@ -7,7 +7,6 @@ from pathlib import Path
 
 from crdt.commands import PutNode
 from crdt.graph_reader import GraphReader
-from crdt.rebuild import rebuild
 from tests.support.replicas import START_MS, Device, scratch_folder
 
 VECTORS = Path(__file__).parents[2] / "vectors"
