@@ -14,7 +14,7 @@ Rules of this file:
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Final, Self, TypeAlias
 
@@ -80,7 +80,7 @@ class Shards:
         ):
             self._shards[number] = _Shard(*known)
         self._frozen: dict[int, bytes] = {}
-        self._undo: dict[int, tuple[int, int]] = {}
+        self._undo: dict[int, tuple[_Shard, int]] = {}
         self._undo_fresh_bytes = 0
 
     def begin(self) -> None:
@@ -90,9 +90,9 @@ class Shards:
 
     def undo(self) -> None:
         """Take back every change since `begin`."""
-        for number, (fresh, own_clock) in self._undo.items():
-            del self._shards[number].fresh[fresh:]
-            self._shards[number].own_clock = own_clock
+        for number, (shard, fresh_count) in self._undo.items():
+            del shard.fresh[fresh_count:]
+            self._shards[number] = shard
             self._unload(number)
         self.fresh_bytes = self._undo_fresh_bytes
         self._undo = {}
@@ -236,6 +236,7 @@ class Shards:
         What waits for a missing update is kept: then updates are merged, not encoded
         anew from the document.
         """
+        self._touch(number)
         shard = self._shards[number]
         fresh = shard.fresh
         shard.fresh = []
@@ -277,7 +278,7 @@ class Shards:
     def _touch(self, number: int) -> None:
         if number not in self._undo:
             shard = self._shards[number]
-            self._undo[number] = (len(shard.fresh), shard.own_clock)
+            self._undo[number] = (replace(shard), len(shard.fresh))
 
     def _unload(self, number: int) -> None:
         dropped = self._loaded.pop(number, None)
