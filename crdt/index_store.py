@@ -12,7 +12,7 @@ import apsw
 
 from crdt import energy
 from crdt.graph_index import GraphIndex
-from crdt.staging import EDGE_CHANGE, NODE_CHANGE
+from crdt.staged_rows import EDGE_CHANGE, NODE_CHANGE
 
 _PART_BYTES: Final = 1024 * 1024
 _NODE: Final = "SELECT id, key, state, created_ms FROM node"
@@ -38,14 +38,14 @@ def load_index(connection: apsw.Connection) -> GraphIndex:
 
 
 def save_index(connection: apsw.Connection, index: GraphIndex) -> None:
-    """Write the index as columns, in the caller's transaction."""
+    """Write the index as columns, in the caller's transaction; empty ones too."""
     connection.execute("DELETE FROM index_column")
     for name, data in index.columns().items():
         connection.executemany(
             "INSERT INTO index_column (name, part, data) VALUES (?, ?, ?)",
             (
                 (name, part, bytes(data[start : start + _PART_BYTES]))
-                for part, start in enumerate(range(0, len(data), _PART_BYTES))
+                for part, start in enumerate(range(0, len(data) or 1, _PART_BYTES))
             ),
         )
     connection.execute("DELETE FROM index_change")

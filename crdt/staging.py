@@ -10,29 +10,19 @@ Rules of this file:
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import apsw
 import msgspec
 
 from crdt import digest, energy
 from crdt.adjacency import PRESENT
-from crdt.bodies import body_hash, load_body
+from crdt.bodies import body_hash
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
 from crdt.payload import Change, EnergyChange
-from crdt.read_model import (
-    edge_state,
-    insert_edges,
-    insert_nodes,
-    node_state,
-    read_edge,
-    read_node,
-    replace_texts,
-    update_edges,
-    update_nodes,
-)
+from crdt.read_model import read_edge, read_node
 from crdt.records import Edge, Node
 from crdt.schema import (
     Entries,
@@ -44,6 +34,7 @@ from crdt.schema import (
     node_prefix,
 )
 from crdt.space_keys import SpaceKeys
+from crdt.staged_rows import StagedRows
 from crdt.streams import record_point
 from crdt.yjs_profile import EDGES, NODES
 
@@ -59,10 +50,6 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str | None = msgspec.field(default=None, name="to")
     edge_type: str | None = None
 
-
-NODE_CHANGE: Final = 0
-EDGE_CHANGE: Final = 1
-"""Kinds of rows in table index_change."""
 
 EntryKey: TypeAlias = tuple[str, str]
 """(map name, map key)."""
@@ -98,37 +85,27 @@ class Group:
     )
     known: set[ShardNumber] = field(default_factory=set)
     """Shards that must be thawed: an entry may stand there already."""
-    bodies: dict[int, str] = field(default_factory=dict)
-    """Texts of bodies replaced by the group, by node number."""
-    _nodes: dict[int, Node | None] = field(default_factory=dict)
-    _new_nodes: list[int] = field(default_factory=list)
-    _changed_nodes: set[int] = field(default_factory=set)
-    _edges: dict[int, Edge] = field(default_factory=dict)
-    _new_edges: list[int] = field(default_factory=list)
-    _changed_edges: set[int] = field(default_factory=set)
-    _new_types: list[tuple[int, str]] = field(default_factory=list)
-    _texts: set[int] = field(default_factory=set)
-    _landmarks: dict[int, float] = field(default_factory=dict)
+    rows: StagedRows = field(default_factory=StagedRows)
     _energised: set[int] = field(default_factory=set)
     """Ghosts that the group gave energy; it counts when they become nodes."""
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""
-        if number in self._nodes:
-            return self._nodes[number]
+        if number in self.rows.nodes:
+            return self.rows.nodes[number]
         return read_node(self.connection, number) if number else None
 
     def is_visible(self, number: int) -> bool:
         """Whether a node shows, as the group leaves it."""
-        if number in self._nodes:
-            node = self._nodes[number]
+        if number in self.rows.nodes:
+            node = self.rows.nodes[number]
             return node is not None and node.deleted_ms is None
         return self.index.states[number] == VISIBLE
 
     def edge(self, number: int) -> Edge | None:
         """Return an edge as the group leaves it, or None for 0."""
-        if number in self._edges:
-            return self._edges[number]
+        if number in self.rows.edges:
+            return self.rows.edges[number]
         return read_edge(self.connection, self.index, number) if number else None
 
     def mention(self, key: NodeKey) -> int:
@@ -136,8 +113,8 @@ class Group:
         number = self.index.keys.number(key)
         if number == 0:
             number = self.index.add_node(key)
-            self._nodes[number] = None
-            self._new_nodes.append(number)
+            self.rows.nodes[number] = None
+            self.rows.new_nodes.append(number)
         return number
 
     def create_node(self, node: Node) -> int:
@@ -177,12 +154,12 @@ class Group:
         if is_visible:
             self.tally.added += digest.node_element(self.keys.digest_key, after)
         if before is None or before.label != after.label or was_visible != is_visible:
-            self._texts.add(number)
-        is_new = self._nodes.get(number, after) is None
-        self._nodes[number] = after
-        self._changed_nodes.add(number)
+            self.rows.texts.add(number)
+        is_new = self.rows.nodes.get(number, after) is None
+        self.rows.nodes[number] = after
+        self.rows.changed_nodes.add(number)
         if is_new and number not in self._energised:
-            self._landmarks[number] = energy.total(after.created_ms, ())
+            self.rows.landmarks[number] = energy.total(after.created_ms, ())
         elif before is None or before.created_ms != after.created_ms:
             self.refresh_landmark(number, after)
         if was_visible != is_visible:
@@ -195,7 +172,7 @@ class Group:
         rows = self.connection.execute(
             "SELECT landmark FROM energy WHERE node = ?", (number,)
         )
-        self._landmarks[number] = energy.total(
+        self.rows.landmarks[number] = energy.total(
             node.created_ms, (landmark for (landmark,) in rows)
         )
 
@@ -211,9 +188,9 @@ class Group:
         edge_type = self.index.edge_type_number(edge.type)
         if edge_type is None:
             edge_type = self.index.add_edge_type(edge.type)
-            self._new_types.append((edge_type, edge.type))
+            self.rows.new_types.append((edge_type, edge.type))
         number = self.index.edges.add(*ends, edge_type)
-        self._new_edges.append(number)
+        self.rows.new_edges.append(number)
         self.set_edge(number, None, edge)
         return number
 
@@ -228,8 +205,8 @@ class Group:
 
     def set_edge(self, number: int, before: Edge | None, after: Edge) -> None:
         """Stage what the read model shows of an edge."""
-        self._edges[number] = after
-        self._changed_edges.add(number)
+        self.rows.edges[number] = after
+        self.rows.changed_edges.add(number)
         ends = self.index.edges.sources[number], self.index.edges.targets[number]
         if self.is_visible(ends[0]) and self.is_visible(ends[1]):
             if before is not None and not before.is_deleted:
@@ -248,9 +225,9 @@ class Group:
 
     def set_body(self, number: int, text: str, hashes: tuple[bytes, bytes]) -> None:
         """Stage a body's text; `hashes` are SHA-256 before and after, empty if none."""
-        self.bodies[number] = text
-        self._texts.add(number)
-        node = self._nodes.get(number) or self.node(number)
+        self.rows.bodies[number] = text
+        self.rows.texts.add(number)
+        node = self.rows.nodes.get(number) or self.node(number)
         if node is None:
             return
         if node.deleted_ms is None:
@@ -263,8 +240,8 @@ class Group:
             self.tally.removed += before
             self.tally.added += after
             self.events.append(Event("node.changed", node.key))
-        self._nodes[number] = msgspec.structs.replace(node, has_body=bool(text))
-        self._changed_nodes.add(number)
+        self.rows.nodes[number] = msgspec.structs.replace(node, has_body=bool(text))
+        self.rows.changed_nodes.add(number)
 
     def pulse(self, number: int, node: Node, amount: float) -> None:
         """Stage energy that this device's person gives to a node."""
@@ -273,7 +250,7 @@ class Group:
         self._set_energy(number, node, OWN_DEVICE, landmark)
         change = EnergyChange(self.device, ((node.key, landmark),))
         self.changes.append(change)
-        atp = energy.atp(self._landmarks[number], self.now_ms)
+        atp = energy.atp(self.rows.landmarks[number], self.now_ms)
         record_point(self.connection, number, self.now_ms, atp, "pulse")
         self.events.append(Event("pulse", node.key))
 
@@ -288,43 +265,19 @@ class Group:
 
     def write_rows(self) -> None:
         """Write the staged rows of the read model, in the caller's transaction."""
-        connection = self.connection
-        new = set(self._new_nodes)
-        insert_nodes(
-            connection,
-            ((n, self.index.keys.key(n), self._nodes[n]) for n in self._new_nodes),
-        )
-        changed = ((n, self._nodes[n]) for n in sorted(self._changed_nodes - new))
-        update_nodes(connection, ((n, node) for n, node in changed if node is not None))
-        connection.executemany(
-            "INSERT INTO edge_type (id, name) VALUES (?, ?)", self._new_types
-        )
-        insert_edges(
-            connection, self.index, ((n, self._edges[n]) for n in self._new_edges)
-        )
-        present = self._changed_edges.difference(self._new_edges)
-        update_edges(connection, ((n, self._edges[n]) for n in sorted(present)))
-        self._write_texts(new)
-        self._log_states(new)
+        self.rows.write(self.connection, self.index, self.client_id)
 
     def show(self) -> None:
         """Let readers of the index see what the group changed; it is durable now."""
-        for number, landmark in self._landmarks.items():
-            self.index.landmarks[number] = landmark
-        for number in self._changed_nodes:
-            node = self._nodes[number]
-            if node is not None:
-                self.index.states[number] = node_state(node)
-        for number in self._changed_edges:
-            self.index.edges.states[number] = edge_state(self._edges[number])
+        self.rows.show(self.index)
 
     def undo(self) -> None:
         """Give back the numbers that the group took."""
         index = self.index
         index.truncate(
-            len(index.keys) - len(self._new_nodes),
-            len(index.edges) - len(self._new_edges),
-            len(index.edge_types) - 1 - len(self._new_types),
+            len(index.keys) - len(self.rows.new_nodes),
+            len(index.edges) - len(self.rows.new_edges),
+            len(index.edge_types) - 1 - len(self.rows.new_types),
         )
 
     def _shard(self, key: NodeKey) -> ShardNumber:
@@ -373,47 +326,15 @@ class Group:
             other = ends[1] if ends[0] == number else ends[0]
             if other != number and not self.is_visible(other):
                 continue
-            edge = self._edges.get(edge_number)
+            edge = self.rows.edges.get(edge_number)
             if edge is None and edges.states[edge_number] == PRESENT:
                 edge = read_edge(self.connection, self.index, edge_number)
             if edge is not None and not edge.is_deleted:
                 self._count_edge(edge, sign)
 
     def _body_element(self, number: int, node: Node) -> int:
-        if number in self.bodies:
-            text_hash = hashlib.sha256(self.bodies[number].encode()).digest()
+        if number in self.rows.bodies:
+            text_hash = hashlib.sha256(self.rows.bodies[number].encode()).digest()
         else:
             text_hash = body_hash(self.connection, number)
         return digest.body_element(self.keys.digest_key, node.key, text_hash)
-
-    def _write_texts(self, new: set[int]) -> None:
-        rows = [
-            (number, node, self.bodies.get(number, ""))
-            for number in sorted(self._texts)
-            if (node := self._nodes.get(number)) is not None
-        ]
-        fresh = [row for row in rows if row[0] in new]
-        replace_texts(self.connection, fresh, are_new=True)
-        replace_texts(
-            self.connection,
-            (
-                (number, node, self._body_text(number, node))
-                for number, node, _ in rows
-                if number not in new
-            ),
-            are_new=False,
-        )
-
-    def _body_text(self, number: int, node: Node) -> str:
-        if number in self.bodies or not node.has_body:
-            return self.bodies.get(number, "")
-        return load_body(self.connection, number, self.client_id).text()
-
-    def _log_states(self, new: set[int]) -> None:
-        """Note rows that a saved index has to read again."""
-        nodes = (self._changed_nodes | set(self._landmarks)) - new
-        edges = self._changed_edges.difference(self._new_edges)
-        self.connection.executemany(
-            "INSERT INTO index_change (kind, row) VALUES (?, ?)",
-            [(NODE_CHANGE, n) for n in nodes] + [(EDGE_CHANGE, n) for n in edges],
-        )

@@ -140,6 +140,9 @@ class Installed:
     def service(self, verb: Verb, scope: Scope, home: Path) -> str:
         """See `Local`."""
         from daemon import service
+        from daemon.cli.session import default_home
 
+        if scope == "system" and home == default_home():
+            home = service.SYSTEM_HOME
         deed: Callable[[Scope, Path], str] = getattr(service, verb)
         return deed(scope, home)
