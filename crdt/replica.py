@@ -8,7 +8,7 @@ Rules of this file:
 3. `now_ms` and randomness come from outside.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ from typing import Final
 import msgspec
 
 from crdt import digest, journal
-from crdt.chain import ChainHead, next_header
 from crdt.commands import AnyCommand, Once
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
-from crdt.envelope import SALT_BYTES, envelope_hash, seal
 from crdt.errors import RefusedError
 from crdt.execution import Outcome, execute
 from crdt.identity import Identity
-from crdt.ids import DeviceId, SpaceId
+from crdt.ids import DeviceId
 from crdt.index_store import load_index, save_index, unsaved_rows
+from crdt.outbox import Outbox
 from crdt.payload import Change, ShardChange
 from crdt.reception import merge_changes
-from crdt.sealing import SealingSchedule, split
-from crdt.shards import FRESH_BYTES, Shards
+from crdt.sealing import SealingSchedule
+from crdt.shards import FRESH_BYTES, Entry, Shards
 from crdt.space_keys import SpaceKeys
-from crdt.staging import Event, Group
+from crdt.staging import EntryKey, Event, Group
 from crdt.totals import Totals, read_totals, write_totals
 
 SAVE_INDEX_ROWS: Final = 100_000
 """Rows that a start may have to catch up before the index is saved again."""
+_PIECE_CHARACTERS: Final = 256 * 1024
 _COMPACT_AT_ONCE: Final = 16
 
 
@@ -66,7 +66,7 @@ class Replica:
         self._connection = database.writer
         self._identity = identity
         self._keys = keys
-        self._randomness = randomness
+        self._outbox = Outbox(self._connection, identity, keys, randomness)
         self._monotonic_ms = monotonic_ms
         self._schedule = SealingSchedule()
         with store_errors():
@@ -127,7 +127,7 @@ class Replica:
         """Move everything unsealed into envelopes, durably."""
         if self._unsealed:
             with self._transaction() as totals:
-                self._write_envelopes(self._unsealed, totals)
+                self._outbox.write(self._unsealed, totals)
             self._unsealed = []
         self._schedule.sealed(self._monotonic_ms())
 
@@ -232,8 +232,9 @@ class Replica:
         changes = group.changes
         for shard, entries in group.entries.items():
             write = self._shards.write if shard in group.known else self._shards.create
-            listed = [(name, key, value) for (name, key), value in entries.items()]
-            changes.append(ShardChange(shard, write(shard, listed)))
+            changes += [
+                ShardChange(shard, write(shard, piece)) for piece in _pieces(entries)
+            ]
         group.write_rows()
         tally = group.tally
         totals.nodes += tally.nodes
@@ -254,32 +255,20 @@ class Replica:
         due = schedule.due_ms
         if due is None or due > now:
             return unsealed
-        self._write_envelopes(unsealed, totals)
+        self._outbox.write(unsealed, totals)
         schedule.sealed(now)
         return []
 
-    def _write_envelopes(self, changes: Sequence[Change], totals: Totals) -> None:
-        head = ChainHead(totals.chain_sequence, totals.chain_hash)
-        epoch = self._keys.epochs[-1]
-        for group in split(changes):
-            header = next_header(
-                head,
-                SpaceId(self._keys.space_id),
-                self._identity.device,
-                epoch.id,
-            )
-            sealed = seal(
-                header,
-                group,
-                epoch,
-                self._identity.signing_key(),
-                self._randomness(SALT_BYTES),
-            )
-            head = ChainHead(header.sequence, envelope_hash(sealed))
-            self._connection.execute(
-                "INSERT INTO envelope (device, sequence, bytes) VALUES (?, ?, ?)",
-                (OWN_DEVICE, head.sequence, sealed),
-            )
-        totals.chain_sequence, totals.chain_hash = head.sequence, head.hash
-        totals.sealed_through = totals.journal
-        journal.trim(self._connection, totals)
+
+def _pieces(entries: Mapping[EntryKey, str]) -> Iterator[list[Entry]]:
+    """Yield entries in parts, each small enough to be sealed."""
+    piece: list[Entry] = []
+    size = 0
+    for (name, key), value in entries.items():
+        piece.append((name, key, value))
+        size += len(key) + len(value)
+        if size > _PIECE_CHARACTERS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
