@@ -1,6 +1,5 @@
 """The journal: changes that are durable, but not yet in shard tails or envelopes."""
 
-import zlib
 from collections.abc import Sequence
 
 import apsw
@@ -17,10 +16,11 @@ def append(
 ) -> None:
     """Add the changes of one group, in its transaction."""
     totals.journal += 1
-    packed = zlib.compress(msgspec.msgpack.encode(changes), 1)
+    # Not compressed: it is gone before compression would have paid.
+    encoded = msgspec.msgpack.encode(changes)
     connection.execute(
         "INSERT INTO journal (id, device, changes) VALUES (?, ?, ?)",
-        (totals.journal, device, packed),
+        (totals.journal, device, encoded),
     )
 
 
@@ -35,10 +35,10 @@ def trim(connection: apsw.Connection, totals: Totals) -> None:
 def replay(connection: apsw.Connection, totals: Totals, shards: Shards) -> list[Change]:
     """Give shards what is not frozen; return this device's changes not yet sealed."""
     unsealed: list[Change] = []
-    for number, device, packed in connection.execute(
+    for number, device, encoded in connection.execute(
         "SELECT id, device, changes FROM journal ORDER BY id"
     ):
-        changes = msgspec.msgpack.decode(zlib.decompress(packed), type=list[Change])
+        changes = msgspec.msgpack.decode(encoded, type=list[Change])
         if number > totals.frozen_through:
             for change in changes:
                 if isinstance(change, ShardChange):

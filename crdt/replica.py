@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from crdt import digest, journal
+from crdt.backup import write_backup
 from crdt.commands import AnyCommand, Once
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
@@ -37,7 +39,11 @@ from crdt.totals import Totals, read_totals, write_totals
 SAVE_INDEX_ROWS: Final = 100_000
 """Rows that a start may have to catch up before the index is saved again."""
 _PIECE_CHARACTERS: Final = 256 * 1024
-_COMPACT_AT_ONCE: Final = 16
+_COMPACT_AT_ONCE: Final = 4
+_PAGE_COUNTS: Final = ("freelist_count", "page_count")
+_FREE_PAGES: Final = 512
+_FREE_SHARE: Final = 20
+"""Up to this part of the file may lie free, to be used by the next writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,16 @@ class Replica:
                     self._shards.compact(number)
         return len(due) > _COMPACT_AT_ONCE
 
+    def shrink(self) -> bool:
+        """Give some free pages back to the disk; return whether more wait."""
+        connection = self._connection
+        with store_errors():
+            free, pages = (connection.pragma(name) for name in _PAGE_COUNTS)
+            if free < max(_FREE_PAGES, pages // _FREE_SHARE):
+                return False
+            connection.execute(f"PRAGMA incremental_vacuum({_FREE_PAGES})").fetchall()
+        return True
+
     def save_index(self, *, at_least: int = SAVE_INDEX_ROWS) -> None:
         """Save the index if a start would have to read `at_least` rows without it."""
         if unsaved_rows(self._connection, self.index) >= at_least:
@@ -162,6 +178,15 @@ class Replica:
             self._connection.execute(
                 "DELETE FROM receipt WHERE time_ms < ?", (before_ms,)
             )
+
+    def back_up(self, target: Path, now_ms: int) -> None:
+        """Write a verified backup of everything into a new file.
+
+        Raises a `StoreError` with no file left.
+        """
+        self.seal()
+        self.freeze()
+        write_backup(self._database, self._identity, target, now_ms)
 
     def close(self) -> None:
         """Leave the store so that the next start is quick."""
@@ -193,6 +218,8 @@ class Replica:
         self, stage: Callable[[Group], None], device: int, now_ms: int
     ) -> Group:
         """Write one group and let readers see it; return it."""
+        if self._shards.fresh_bytes > FRESH_BYTES:
+            self.freeze()
         group = Group(
             self._connection,
             self.index,
@@ -217,8 +244,6 @@ class Replica:
         self._unsealed, self._schedule = unsealed, schedule
         group.show()
         self.index.fold()
-        if self._shards.fresh_bytes > FRESH_BYTES:
-            self.freeze()
         return group
 
     def _told(

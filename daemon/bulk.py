@@ -15,8 +15,10 @@ from crdt.replica import Committed, Replica
 from daemon.faults import decoding_fault
 
 MAX_LINE_BYTES: Final = 1024 * 1024
-GROUP_BYTES: Final = 512 * 1024
-"""Lines that are made durable together: about a tenth of a second of work."""
+GROUP_BYTES: Final = 256 * 1024
+"""Lines that are made durable together while others write too: they wait for it."""
+LONE_GROUP_BYTES: Final = 2 * 1024 * 1024
+"""The same while nobody else writes; larger groups cost less per line."""
 
 _decode = msgspec.json.Decoder(AnyCommand).decode
 

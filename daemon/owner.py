@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 
 MAX_WAITING: Final = 1024
 MAX_GROUP: Final = 2_000
+_LATELY_MS: Final = 5_000
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class Owner:
         self._thread = threading.Thread(target=self._run, name="owner")
         self._opened: Future[Replica] = Future()
         self._aside: list[_Work] = []
+        self._last_write_ms = monotonic_ms() - _LATELY_MS
         self._failure: BaseException | None = None
         self._ended = asyncio.Event()
 
@@ -105,8 +107,13 @@ class Owner:
         self, commands: Sequence[AnyCommand | Once]
     ) -> Sequence[Outcome | RefusedError]:
         """Carry out commands in order, all in one durable group."""
+        self._last_write_ms = self._monotonic_ms()
         done: Future[Sequence[Outcome | RefusedError]] = Future()
         return await self._hand_over(_Writes(commands, done), done)
+
+    def is_shared(self) -> bool:
+        """Whether somebody wrote single commands lately, who would mind to wait."""
+        return self._monotonic_ms() - self._last_write_ms < _LATELY_MS
 
     async def run(self, task: Callable[[Replica], Result]) -> Result:
         """Run `task` in the owner's thread and return what it returns."""

@@ -13,7 +13,14 @@ from crdt.replica import Replica
 from daemon.api.problems import Problem, ProblemError, problem_of
 from daemon.api.routing import Call
 from daemon.api.service import Service
-from daemon.bulk import GROUP_BYTES, MAX_LINE_BYTES, Applied, apply_lines
+from daemon.bulk import (
+    GROUP_BYTES,
+    LONE_GROUP_BYTES,
+    MAX_LINE_BYTES,
+    Applied,
+    apply_lines,
+)
+from daemon.owner import Owner
 from daemon.stalls import stalls_watched
 
 NDJSON: Final = "application/x-ndjson"
@@ -93,7 +100,7 @@ async def post_batch(call: Call) -> web.StreamResponse:
     line = 1
     try:
         with stalls_watched(call.service.metrics):
-            async for lines in _groups(call.request):
+            async for lines in _groups(call.request, call.service.owner):
                 result, problems = await _apply(call.service, lines, line)
                 line += len(lines)
                 applied += result.count
@@ -123,14 +130,14 @@ async def _apply(
     return await service.owner.run(apply)
 
 
-async def _groups(request: web.Request) -> AsyncIterator[list[bytes]]:
-    """Yield whole lines in groups of about `GROUP_BYTES`."""
+async def _groups(request: web.Request, owner: Owner) -> AsyncIterator[list[bytes]]:
+    """Yield whole lines in groups of the size that suits everybody who writes."""
     waiting: list[bytes] = []
     size = 0
     async for chunk in request.content.iter_any():
         waiting.append(chunk)
         size += len(chunk)
-        if size < GROUP_BYTES:
+        if size < (GROUP_BYTES if owner.is_shared() else LONE_GROUP_BYTES):
             continue
         *lines, rest = b"".join(waiting).split(b"\n")
         if lines:
