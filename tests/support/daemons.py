@@ -168,7 +168,7 @@ class Daemon:
 
     def start(self, *flags: str) -> Self:
         """Start the process and wait until it serves, or raise `NotServingError`."""
-        process = self._spawn(*flags)
+        process = self.spawn(*flags)
         assert process.stdout is not None
         said = []
         for line in process.stdout:
@@ -206,7 +206,8 @@ class Daemon:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def _spawn(self, *flags: str) -> "subprocess.Popen[str]":
+    def spawn(self, *flags: str) -> "subprocess.Popen[str]":
+        """Start a process and do not wait for it."""
         command = [*self.prefix, str(PROGRAM), "--home", str(self.home), "run"]
         with self._log_path.open("a") as log:
             return subprocess.Popen(

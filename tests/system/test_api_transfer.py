@@ -168,17 +168,17 @@ def test_an_export_names_its_format(twins: tuple[Daemon, Daemon], name: str) -> 
     ],
 )
 def test_a_file_that_makes_no_sense_is_told(
-    stranger: Daemon, name: str, content: bytes
+    api: Api, name: str, content: bytes
 ) -> None:
     """The answer ends with `done` false, and with the problem before it."""
-    problem, last = take_in(stranger.api, name, content).lines[-2:]
+    problem, last = take_in(api, name, content).lines[-2:]
 
     assert last["done"] is False
     assert problem["problem"]["status"] == 422
     assert problem["problem"]["field"]
 
 
-def test_parts_that_fail_are_listed(stranger: Daemon) -> None:
+def test_parts_that_fail_are_listed(api: Api) -> None:
     """A part that cannot be taken is named with its problem; the rest is taken."""
     lines: list[dict[str, Any]] = [
         {"key": "good", "label": "Good"},
@@ -188,7 +188,7 @@ def test_parts_that_fail_are_listed(stranger: Daemon) -> None:
     ]
     content = b"\n".join(json.dumps(line).encode() for line in lines)
 
-    told = take_in(stranger.api, "jsonl", content).lines
+    told = take_in(api, "jsonl", content).lines
 
     failures = {
         each["item"]: each["problem"]["status"] for each in told if "item" in each
