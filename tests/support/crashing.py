@@ -154,7 +154,8 @@ def part(
 
 def difference(ledger: Ledger, shown: Any) -> str:
     """Say how what is there differs from what was acknowledged."""
-    pairs = list(zip(ledger.durable.shown(), shown, strict=True))
+    expected: tuple[dict[Any, Any], ...] = ledger.durable.shown()
+    pairs = list(zip(expected, shown, strict=True))
     lost = [_without(one, other) for one, other in pairs]
     more = [_without(other, one) for one, other in pairs]
     return (
