@@ -4,13 +4,14 @@ Edges are numbered from 1 like the rows of the read model. Columns hold each edg
 ends, type and whether it shows; two permutations, by source and by target, hold the
 edges of a node side by side. Edges newer than the permutations wait in dicts.
 
-Rule: one thread adds, folds and truncates; any thread may read meanwhile, so the
-permutations are replaced whole before the dicts are emptied.
+Rule: one thread adds, folds and truncates; any thread may read meanwhile, so
+permutations and dicts are replaced together, and a reader takes hold of them at once.
 """
 
 from array import array
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -20,8 +21,31 @@ HIDDEN: Final = 0
 PRESENT: Final = 1
 REMOVED: Final = 2
 
-_Sides: TypeAlias = tuple["memoryview[int]", "memoryview[int]"]
-"""(first position per node, edge numbers ordered by node)"""
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Edges by the node at one of their ends."""
+
+    first: "memoryview[int]"
+    """Per node, the position of its first edge in `numbers`."""
+    numbers: "memoryview[int]"
+    """Edge numbers ordered by node."""
+    recent: dict[int, list[int]] = field(default_factory=dict)
+    """Numbers of newer edges by node."""
+
+    def edges(self, node: int) -> list[int]:
+        """Return the numbers of a node's edges, ascending."""
+        first = self.first
+        known = node + 1 < len(first)
+        edges = self.numbers[first[node] : first[node + 1]].tolist() if known else []
+        newer = self.recent.get(node)
+        return edges + newer if newer else edges
+
+    def count(self, node: int) -> int:
+        """Return how many edges a node has."""
+        first = self.first
+        folded = first[node + 1] - first[node] if node + 1 < len(first) else 0
+        return folded + len(self.recent.get(node, ()))
 
 
 class Adjacency:
@@ -31,12 +55,11 @@ class Adjacency:
         """Start with no edge; position 0 of every column is unused."""
         self.sources = array("I", [0])
         self.targets = array("I", [0])
-        self.types = array("H", [0])
+        self.types = array("I", [0])
         self.states = bytearray(1)
         self._folded = 0
-        self._outgoing = self._incoming = _no_sides()
-        self._recent_out: dict[int, list[int]] = {}
-        self._recent_in: dict[int, list[int]] = {}
+        self._sides: tuple[_Side, _Side] = (_empty_side(), _empty_side())
+        """Edges by source and by target."""
 
     def __len__(self) -> int:
         """Return the greatest edge number in use."""
@@ -49,25 +72,27 @@ class Adjacency:
         self.states.append(HIDDEN)
         self.sources.append(source)
         number = len(self.sources) - 1
-        self._recent_out.setdefault(source, []).append(number)
-        self._recent_in.setdefault(target, []).append(number)
+        outgoing, incoming = self._sides
+        outgoing.recent.setdefault(source, []).append(number)
+        incoming.recent.setdefault(target, []).append(number)
         return number
 
     def truncate(self, length: int) -> None:
         """Forget every edge with a number above `length`; none may be folded yet."""
+        outgoing, incoming = self._sides
         for _ in range(len(self) - length):
-            self._recent_out[self.sources.pop()].pop()
-            self._recent_in[self.targets.pop()].pop()
+            outgoing.recent[self.sources.pop()].pop()
+            incoming.recent[self.targets.pop()].pop()
             self.types.pop()
             self.states.pop()
 
     def outgoing(self, node: int) -> list[int]:
         """Return the numbers of all edges that start at `node`, in any state."""
-        return _edges(self._outgoing, self._recent_out, node)
+        return self._sides[0].edges(node)
 
     def incoming(self, node: int) -> list[int]:
         """Return the numbers of all edges that end at `node`, in any state."""
-        return _edges(self._incoming, self._recent_in, node)
+        return self._sides[1].edges(node)
 
     def linked(self, node: int, node_states: bytearray, shown: int) -> dict[int, None]:
         """Return the other ends of a node's present edges, each once.
@@ -77,10 +102,9 @@ class Adjacency:
         """
         states = self.states
         found: dict[int, None] = {}
-        for (first, numbers), recent, column in (
-            (self._outgoing, self._recent_out, self.targets),
-            (self._incoming, self._recent_in, self.sources),
-        ):
+        outgoing, incoming = self._sides
+        for side, column in ((outgoing, self.targets), (incoming, self.sources)):
+            first, numbers, recent = side.first, side.numbers, side.recent
             if node + 1 < len(first):
                 for edge in numbers[first[node] : first[node + 1]]:
                     if states[edge] == PRESENT:
@@ -98,12 +122,11 @@ class Adjacency:
 
         Whichever end has fewer edges is looked through, so hubs cost little.
         """
-        if _count(self._outgoing, self._recent_out, source) <= _count(
-            self._incoming, self._recent_in, target
-        ):
-            candidates, column, other = self.outgoing(source), self.targets, target
+        outgoing, incoming = self._sides
+        if outgoing.count(source) <= incoming.count(target):
+            candidates, column, other = outgoing.edges(source), self.targets, target
         else:
-            candidates, column, other = self.incoming(target), self.sources, source
+            candidates, column, other = incoming.edges(target), self.sources, source
         types = self.types
         for edge in candidates:
             if column[edge] == other and types[edge] == edge_type:
@@ -116,24 +139,22 @@ class Adjacency:
         limit = max(_FOLD_AT_LEAST, self._folded // _FOLD_FRACTION)
         if waiting < (1 if everything else limit):
             return
-        self._outgoing = _sides(self.sources)
-        self._incoming = _sides(self.targets)
-        self._recent_out = {}
-        self._recent_in = {}
+        self._sides = _sorted_side(self.sources), _sorted_side(self.targets)
         self._folded = len(self)
 
     def columns(self) -> dict[str, memoryview]:
         """Return what `restore` needs, after folding everything."""
         self.fold(everything=True)
+        outgoing, incoming = self._sides
         return {
             "edge_sources": memoryview(self.sources).cast("B"),
             "edge_targets": memoryview(self.targets).cast("B"),
             "edge_types": memoryview(self.types).cast("B"),
             "edge_states": memoryview(self.states),
-            "outgoing_first": self._outgoing[0].cast("B"),
-            "outgoing_edges": self._outgoing[1].cast("B"),
-            "incoming_first": self._incoming[0].cast("B"),
-            "incoming_edges": self._incoming[1].cast("B"),
+            "outgoing_first": outgoing.first.cast("B"),
+            "outgoing_edges": outgoing.numbers.cast("B"),
+            "incoming_first": incoming.first.cast("B"),
+            "incoming_edges": incoming.numbers.cast("B"),
         }
 
     def restore(self, columns: Mapping[str, bytearray]) -> None:
@@ -142,37 +163,21 @@ class Adjacency:
         self.sources.frombytes(columns["edge_sources"])
         self.targets = array("I")
         self.targets.frombytes(columns["edge_targets"])
-        self.types = array("H")
+        self.types = array("I")
         self.types.frombytes(columns["edge_types"])
         self.states = columns["edge_states"]
-        self._outgoing, self._incoming = (
-            (
+        outgoing, incoming = (
+            _Side(
                 memoryview(columns[f"{side}_first"]).cast("I"),
                 memoryview(columns[f"{side}_edges"]).cast("I"),
             )
             for side in ("outgoing", "incoming")
         )
-        self._recent_out = {}
-        self._recent_in = {}
+        self._sides = outgoing, incoming
         self._folded = len(self)
 
 
-def _edges(sides: _Sides, recent: dict[int, list[int]], node: int) -> list[int]:
-    first, numbers = sides
-    edges = (
-        numbers[first[node] : first[node + 1]].tolist() if node + 1 < len(first) else []
-    )
-    newer = recent.get(node)
-    return edges + newer if newer else edges
-
-
-def _count(sides: _Sides, recent: dict[int, list[int]], node: int) -> int:
-    first, _ = sides
-    folded = first[node + 1] - first[node] if node + 1 < len(first) else 0
-    return folded + len(recent.get(node, ()))
-
-
-def _sides(ends: "array[int]") -> _Sides:
+def _sorted_side(ends: "array[int]") -> _Side:
     """Group edge numbers by one of their ends, in order of number within a node."""
     nodes = np.frombuffer(ends, np.uint32)[1:]
     counts = np.bincount(nodes) if len(nodes) else np.zeros(1, np.int64)
@@ -183,8 +188,8 @@ def _sides(ends: "array[int]") -> _Sides:
     pairs |= np.arange(1, len(nodes) + 1, dtype=np.uint64)
     pairs.sort()
     numbers = pairs.astype(np.uint32)
-    return first.data, numbers.data
+    return _Side(first.data, numbers.data)
 
 
-def _no_sides() -> _Sides:
-    return np.zeros(1, np.uint32).data, np.empty(0, np.uint32).data
+def _empty_side() -> _Side:
+    return _Side(np.zeros(1, np.uint32).data, np.empty(0, np.uint32).data)

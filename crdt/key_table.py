@@ -33,7 +33,8 @@ class KeyTable:
         self._arena = bytearray()
         self._ends = array("Q", [0])
         self._recent: dict[str, int] = {}
-        self._recent_hashes = array("Q")
+        self._recent_hashes = (1, array("Q"))
+        """Hashes of recent keys, behind the number of the first of them."""
         self._sorted = _sorted_columns(np.empty(0, np.uint64), np.empty(0, np.uint32))
 
     def __len__(self) -> int:
@@ -41,11 +42,11 @@ class KeyTable:
         return len(self._ends) - 1
 
     def number(self, key: str) -> int:
-        """Return the number of `key`, or 0 if it is not known."""
+        """Return the number of `key`, or 0 if it is not known or no valid Unicode."""
         recent = self._recent.get(key)
         if recent is not None:
             return recent
-        encoded = key.encode()
+        encoded = key.encode("utf-8", "surrogatepass")
         wanted = int.from_bytes(blake2b(encoded, digest_size=8).digest())
         hashes, numbers = self._sorted
         count = len(hashes)
@@ -67,9 +68,12 @@ class KeyTable:
 
     def numbers(self, wanted: int) -> list[int]:
         """Return the numbers of all keys with this `key_hash`; nearly always one."""
-        recent = self._recent_hashes
-        newest = len(self) - len(recent) + 1
-        found = [newest + at for at, value in enumerate(recent) if value == wanted]
+        first_recent, recent = self._recent_hashes
+        found = [
+            number
+            for number, value in enumerate(recent, first_recent)
+            if value == wanted
+        ]
         hashes, numbers = self._sorted
         first, end = bisect_left(hashes, wanted), bisect_right(hashes, wanted)
         return [*numbers[first:end], *found]
@@ -89,7 +93,7 @@ class KeyTable:
         self._arena += key.encode()
         self._ends.append(len(self._arena))
         number = len(self._ends) - 1
-        self._recent_hashes.append(key_hash(key))
+        self._recent_hashes[1].append(key_hash(key))
         self._recent[key] = number
         return number
 
@@ -97,7 +101,7 @@ class KeyTable:
         """Forget every key with a number above `length`; none may be folded yet."""
         for number in range(len(self), length, -1):
             del self._recent[self.key(number)]
-            self._recent_hashes.pop()
+            self._recent_hashes[1].pop()
             self._ends.pop()
         del self._arena[self._ends[-1] :]
 
@@ -107,17 +111,18 @@ class KeyTable:
         limit = max(_FOLD_AT_LEAST, len(hashes) // _FOLD_FRACTION)
         if len(self._recent) < (1 if everything else limit):
             return
-        fresh = np.array(self._recent_hashes, np.uint64)
+        first_recent, recent = self._recent_hashes
+        fresh = np.array(recent, np.uint64)
         order = np.argsort(fresh, kind="stable")
         fresh = fresh[order]
-        fresh_numbers = (order + (len(self) - len(order) + 1)).astype(np.uint32)
+        fresh_numbers = (order + first_recent).astype(np.uint32)
         old = np.asarray(hashes)
         places = np.searchsorted(old, fresh)
         self._sorted = _sorted_columns(
             np.insert(old, places, fresh),
             np.insert(np.asarray(numbers), places, fresh_numbers),
         )
-        self._recent_hashes = array("Q")
+        self._recent_hashes = (len(self) + 1, array("Q"))
         self._recent = {}
 
     def columns(self) -> dict[str, memoryview]:
@@ -140,7 +145,7 @@ class KeyTable:
             np.frombuffer(columns["key_hashes"], np.uint64),
             np.frombuffer(columns["key_numbers"], np.uint32),
         )
-        self._recent_hashes = array("Q")
+        self._recent_hashes = (len(self) + 1, array("Q"))
         self._recent = {}
 
 
