@@ -12,6 +12,7 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
 
+from crdt.energy import MAX_LANDMARK
 from crdt.errors import InvalidError, MalformedError
 from crdt.ids import SHARD_COUNT, DeviceId, NodeKey, ShardNumber, check_key
 
@@ -21,12 +22,9 @@ MAX_ACCUMULATORS: Final = 16_384
 _MARKER_RAW: Final = 0
 _MARKER_ZLIB: Final = 1
 _PREFIX_BYTES: Final = 5
-_LOWEST_FLOAT: Final = -1.7976931348623157e308
 
-Landmark: TypeAlias = Annotated[
-    float, msgspec.Meta(ge=_LOWEST_FLOAT, le=-_LOWEST_FLOAT)
-]
-"""A finite number: bounds are what keeps out infinities and NaN."""
+Landmark: TypeAlias = Annotated[float, msgspec.Meta(ge=-MAX_LANDMARK, le=MAX_LANDMARK)]
+"""A landmark that some clock could have made; no infinity and no NaN."""
 
 
 class ShardChange(

@@ -13,6 +13,7 @@ from crdt.commands import AnyCommand
 from crdt.errors import RefusedError
 from crdt.replica import Committed, Replica
 from daemon.faults import decoding_fault
+from daemon.memory import uncollected
 
 MAX_LINE_BYTES: Final = 1024 * 1024
 GROUP_BYTES: Final = 256 * 1024
@@ -53,7 +54,8 @@ def apply_lines(
             places.append(number)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             refusals.append(Refusal(number, decoding_fault(error)))
-    committed = replica.apply(commands, now_ms)
+    with uncollected():
+        committed = replica.apply(commands, now_ms)
     refusals += (
         Refusal(place, outcome)
         for place, outcome in zip(places, committed.outcomes, strict=True)

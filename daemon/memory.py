@@ -6,11 +6,30 @@ sits idle after an import would look, and be, hundreds of megabytes larger.
 
 import ctypes
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the collector off while much is made that mostly lives on.
+
+    Looking through it again and again would hold up the other threads each time. What
+    is left is set aside until `release_memory`.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def release_memory() -> None:
     """Return free memory to the system where the C library can do that."""
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -35,6 +35,7 @@ class Upkeep:
         self._receipts_due_ms = monotonic_ms() + _RECEIPTS_EVERY_MS
         self._wait: float | None = _QUIET_SECONDS
         self._was_busy = False
+        self._has_tidied = False
 
     def patience(self) -> float | None:
         """Return for how many seconds to wait for work; None is for ever."""
@@ -61,14 +62,18 @@ class Upkeep:
             replica.seal()
             self._wait = _QUIET_SECONDS
             return
+        if self._was_busy:
+            release_memory()
+            self._was_busy = False
         if replica.compact() or replica.shrink():
             self._wait = _NEXT_STEP_SECONDS
+            self._has_tidied = True
             return
         replica.save_index()
         if self._monotonic_ms() >= self._receipts_due_ms:
             replica.forget_receipts(self._wall_ms() - _RECEIPT_MS)
             self._receipts_due_ms = self._monotonic_ms() + _RECEIPTS_EVERY_MS
-        if self._was_busy:
+        if self._has_tidied:
             release_memory()
-            self._was_busy = False
+            self._has_tidied = False
         self._wait = None

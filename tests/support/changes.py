@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from crdt.energy import MAX_LANDMARK
 from crdt.errors import InvalidError
 from crdt.ids import DeviceId, NodeKey, ShardNumber, check_key
 from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
@@ -24,7 +25,7 @@ changes: st.SearchStrategy[Change] = st.one_of(
         EnergyChange,
         st.binary(min_size=16, max_size=16).map(DeviceId),
         st.lists(
-            st.tuples(node_keys, st.floats(allow_nan=False, allow_infinity=False)),
+            st.tuples(node_keys, st.floats(-MAX_LANDMARK, MAX_LANDMARK)),
             max_size=4,
         ).map(tuple),
     ),
