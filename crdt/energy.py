@@ -20,7 +20,7 @@ HALF_LIFE_MS: Final = 7 * 24 * 3600 * 1000
 """H: one week."""
 INITIAL_ATP: Final = 1.0
 MAX_PULSE: Final = 1e6
-MAX_LANDMARK: Final = 1e6
+MAX_LANDMARK: Final = 1_000_000
 """Larger ones are refused from peers: no clock that people meet makes them."""
 EMPTY: Final = -math.inf
 """The landmark of no energy at all."""
