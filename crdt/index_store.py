@@ -14,6 +14,9 @@ from crdt import energy
 from crdt.graph_index import GraphIndex
 from crdt.staged_rows import EDGE_CHANGE, NODE_CHANGE
 
+_LAYOUT: Final = "1/"
+"""What the names of saved columns begin with. Columns of any other layout are as if
+absent: whoever changes what a column holds counts this up."""
 _PART_BYTES: Final = 1024 * 1024
 _NODE: Final = "SELECT id, key, state, created_ms FROM node"
 _EDGE: Final = "SELECT id, source, target, type, state FROM edge"
@@ -26,7 +29,9 @@ def load_index(connection: apsw.Connection) -> GraphIndex:
     for name, data in connection.execute(
         "SELECT name, data FROM index_column ORDER BY name, part"
     ):
-        columns.setdefault(name, bytearray()).extend(data)
+        if name.startswith(_LAYOUT):
+            column = name.removeprefix(_LAYOUT)
+            columns.setdefault(column, bytearray()).extend(data)
     if columns:
         index.restore(columns)
     for (name,) in connection.execute("SELECT name FROM edge_type ORDER BY id"):
@@ -44,7 +49,7 @@ def save_index(connection: apsw.Connection, index: GraphIndex) -> None:
         connection.executemany(
             "INSERT INTO index_column (name, part, data) VALUES (?, ?, ?)",
             (
-                (name, part, bytes(data[start : start + _PART_BYTES]))
+                (_LAYOUT + name, part, bytes(data[start : start + _PART_BYTES]))
                 for part, start in enumerate(range(0, len(data) or 1, _PART_BYTES))
             ),
         )
@@ -55,7 +60,8 @@ def unsaved_rows(connection: apsw.Connection, index: GraphIndex) -> int:
     """Return how many rows a start would have to read beyond the saved columns."""
     rows: list[tuple[Any, ...]] = connection.execute(
         "SELECT (SELECT count(*) FROM index_change), coalesce(sum(length(data)), 0)"
-        " FROM index_column WHERE name IN ('node_states', 'edge_states')"
+        " FROM index_column WHERE name IN (?, ?)",
+        (f"{_LAYOUT}node_states", f"{_LAYOUT}edge_states"),
     ).fetchall()
     changed, saved = rows[0]
     return int(changed) + len(index.keys) + len(index.edges) + 2 - int(saved)

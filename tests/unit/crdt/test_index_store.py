@@ -129,3 +129,19 @@ def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
         survivor = Device(copy)
         with survivor.running():
             assert view(survivor) == shown
+
+
+def test_columns_of_another_layout_are_as_if_absent() -> None:
+    """A program that lays columns out otherwise builds the index from the rows."""
+    with scratch_folder() as folder:
+        device = Device(folder / "home")
+        with device.running() as replica:
+            replica.apply([PutNode("a", "A"), PutNode("b", "B")], device.now_ms)
+            replica.apply([PutEdge("a", "b")], device.now_ms)
+            save(device)
+            device.database.writer.execute(
+                "UPDATE index_column SET name = '0' || name, data = x'07'"
+            )
+            expected = view(device)
+        with device.running():
+            assert expected == view(device)
