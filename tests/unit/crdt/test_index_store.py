@@ -142,6 +142,6 @@ def test_columns_of_another_layout_are_as_if_absent() -> None:
             device.database.writer.execute(
                 "UPDATE index_column SET name = '0' || name, data = x'07'"
             )
-            expected = view(device)
-        with device.running():
-            assert expected == view(device)
+            expected = content(device), living(replica)
+        with device.running() as replica:
+            assert expected == (content(device), living(replica))
