@@ -159,11 +159,11 @@ class Owner:
                 work = self._take(upkeep.patience())
                 match work:
                     case _Writes():
-                        upkeep.note_work(is_bulk=False)
                         self._commit(replica, self._gather(work))
+                        upkeep.note_work(is_bulk=False)
                     case _Task():
-                        upkeep.note_work(is_bulk=True)
                         _perform(work, replica)
+                        upkeep.note_work(is_bulk=True)
                     case None:
                         return
             except queue.Empty:
