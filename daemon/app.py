@@ -81,7 +81,6 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
     async with (
         _service(home, key) as service,
         ApiServer(service, config.port) as server,
-        asyncio.TaskGroup() as tasks,
     ):
         url = f"http://127.0.0.1:{server.port}"
         record = RunRecord(os.getpid(), server.port, config.peer_port, url)
@@ -91,14 +90,15 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
             gc.set_threshold(*_COLLECT_AFTER)
             _print(f"Fractality {VERSION} serves {home} at {url}")
             notify(os.environ, READY)
-            background = (
-                tasks.create_task(_keep_watchdog()),
-                tasks.create_task(_stop_with(service.owner, stop)),
-            )
-            await stop.wait()
-            notify(os.environ, STOPPING)
-            for task in background:
-                task.cancel()
+            async with asyncio.TaskGroup() as tasks:
+                background = (
+                    tasks.create_task(_keep_watchdog()),
+                    tasks.create_task(_stop_with(service.owner, stop)),
+                )
+                await stop.wait()
+                notify(os.environ, STOPPING)
+                for task in background:
+                    task.cancel()
 
 
 async def _keep_watchdog() -> None:
