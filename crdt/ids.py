@@ -7,7 +7,6 @@ the `check_` or `parse_` function of its kind.
 import base64
 import binascii
 import hashlib
-import hmac
 from functools import lru_cache
 from typing import Final, NewType
 
@@ -38,6 +37,7 @@ MAX_METADATA_BYTES: Final = 64 * 1024
 MAX_BODY_BYTES: Final = 4 * 1024 * 1024
 _EDGE_ID_BYTES: Final = 18
 _SOURCE_HASH_BYTES: Final = 8
+_SHA256_BLOCK_BYTES: Final = 64
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
@@ -70,7 +70,10 @@ def check_key(text: str, field: str = "key") -> NodeKey:
 @lru_cache(maxsize=4096)  # the edges of a node mostly come together
 def shard_of(shard_secret: bytes, key: NodeKey) -> ShardNumber:
     """Return the shard of a node: 12 bits that only holders of the secret can tell."""
-    digest = hmac.digest(shard_secret, key.encode(), "sha256")
+    inner, outer = (half.copy() for half in _hmac_halves(shard_secret))
+    inner.update(key.encode())
+    outer.update(inner.digest())
+    digest = outer.digest()
     return ShardNumber(digest[0] << 4 | digest[1] >> 4)
 
 
@@ -83,6 +86,21 @@ def edge_id(source: NodeKey, edge_type: str, target: NodeKey) -> EdgeId:
     identity = key_hash(source).to_bytes(_SOURCE_HASH_BYTES) + digest
     encoded = binascii.b2a_base64(identity[:_EDGE_ID_BYTES], newline=False)
     return EdgeId(encoded.translate(_URL_SAFE).decode())
+
+
+@lru_cache(maxsize=16)
+def _hmac_halves(secret: bytes) -> tuple["hashlib._Hash", "hashlib._Hash"]:
+    """Return the two hashes of HMAC-SHA256 (RFC 2104) that have taken in the key.
+
+    `hmac.digest` lets go of the interpreter at every call. An import calls it a
+    hundred thousand times a second, and the event loop, woken each time and each time
+    too late, then hardly ever runs.
+    """
+    block = secret.ljust(_SHA256_BLOCK_BYTES, b"\0")
+    return (
+        hashlib.sha256(bytes(byte ^ 0x36 for byte in block)),
+        hashlib.sha256(bytes(byte ^ 0x5C for byte in block)),
+    )
 
 
 def key_hash(key: str) -> int:
