@@ -168,7 +168,9 @@ class Replica:
 
     def save_index(self, *, at_least: int = SAVE_INDEX_ROWS) -> None:
         """Save the index if a start would have to read `at_least` rows without it."""
-        if unsaved_rows(self._connection, self.index) >= at_least:
+        with store_errors():
+            unsaved = unsaved_rows(self._connection, self.index)
+        if unsaved >= at_least:
             with self._transaction():
                 save_index(self._connection, self.index)
 
