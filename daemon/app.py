@@ -14,7 +14,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import Final
 
-from crdt.database import Database
+from crdt.database import Database, store_errors
 from crdt.errors import FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
@@ -65,7 +65,8 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
             f"  {made.words}\n"
         )
     try:
-        with locked(home):
+        # What SQLite raises at the start or the end has a reader, too.
+        with locked(home), store_errors():
             key = open_key(home, ask_passphrase)
             asyncio.run(_serve(home, config, key))
     except FractalityError as error:
