@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import apsw
 
@@ -30,11 +30,16 @@ from crdt.errors import (
     StoreError,
     WrongKeyError,
 )
+from crdt.private_files import write_private
+
+Connection: TypeAlias = apsw.Connection
+"""An open SQLite file."""
 
 DATABASE_NAME: Final = "store.db"
 CHECK_NAME: Final = "store.check"
 MARK_NAME: Final = "store.mark"
 CIPHER: Final = "AEGIS-256"
+_MARK: Final = struct.Struct(">Q")
 _CHECK_LABEL: Final = b"fractality store key check 1"
 _WRITER_CACHE_KIB: Final = 48 * 1024
 _READER_CACHE_KIB: Final = 12 * 1024
@@ -81,10 +86,9 @@ class Database:
         path = self._home / DATABASE_NAME
         is_new = not path.exists()
         if is_new:
-            (self._home / CHECK_NAME).write_text(_key_check(self._key))
+            write_key_check(self._home, self._key)
         else:
-            _verify_key(self._home / CHECK_NAME, self._key)
-            _verify_length(path)
+            verify_store(self._home, self._key)
         with store_errors():
             self.writer = self._connect(_WRITER_CACHE_KIB)
             if is_new:
@@ -111,7 +115,7 @@ class Database:
             os.close(self._mark)
             self._mark = None
 
-    def reader(self) -> apsw.Connection:
+    def reader(self) -> Connection:
         """Return a new connection that sees committed states and cannot write."""
         with store_errors():
             connection = self._connect(_READER_CACHE_KIB)
@@ -123,43 +127,35 @@ class Database:
         if self._mark is None:
             message = "The store is closed."
             raise StoreError(message)
-        os.pwrite(self._mark, struct.pack(">Q", commit), 0)
+        os.pwrite(self._mark, _MARK.pack(commit), 0)
 
-    def copy_to(self, target: Path, key: bytes) -> None:
-        """Write a consistent copy of the store under another key."""
-        with store_errors():
-            copy = connect(target, key)
-            try:
-                with copy.backup("main", self.writer, "main") as backup:
-                    backup.step()
-            finally:
-                copy.close()
-
-    def _connect(self, cache_kib: int) -> apsw.Connection:
+    def _connect(self, cache_kib: int) -> Connection:
         return connect(self._home / DATABASE_NAME, self._key, cache_kib)
 
     def _open_mark(self) -> None:
-        descriptor = os.open(self._home / MARK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        content = os.pread(descriptor, 8, 0)
-        marked = struct.unpack(">Q", content)[0] if len(content) == 8 else 0
-        stored = commit_number(self.writer)
-        if stored < marked:
-            os.close(descriptor)
+        try:
+            verify_commits(self.writer, marked_commit(self._home))
+        except DamagedError:
             self.writer.close()
-            message = (
-                f"The last {marked - stored} acknowledged writes are missing from the"
-                " store: its file or its log was changed, cut short or replaced by an"
-                f" older copy. {_RESTORE}"
-            )
-            raise DamagedError(message)
-        self._mark = descriptor
+            raise
+        self._mark = os.open(self._home / MARK_NAME, os.O_WRONLY | os.O_CREAT, 0o600)
 
 
 def connect(
-    path: Path, key: bytes, cache_kib: int = _READER_CACHE_KIB
-) -> apsw.Connection:
+    path: Path,
+    key: bytes,
+    cache_kib: int = _READER_CACHE_KIB,
+    *,
+    is_read_only: bool = False,
+) -> Connection:
     """Open an encrypted SQLite file with a 32-byte raw key."""
-    connection = apsw.Connection(str(path))
+    access = (
+        apsw.SQLITE_OPEN_READONLY
+        if is_read_only
+        else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    )
+    # As an address, so that `write_copy` may name a target by one.
+    connection = Connection(path.absolute().as_uri(), access | apsw.SQLITE_OPEN_URI)
     connection.pragma("cipher", "aegis")
     connection.pragma("key", f"raw:{key.hex()}")
     connection.pragma("cache_size", -cache_kib)
@@ -170,16 +166,28 @@ def connect(
     return connection
 
 
-def migrate(connection: apsw.Connection) -> None:
+def write_copy(connection: Connection, target: Path, key: bytes) -> None:
+    """Write a copy of an open store, sealed under another key, into a new file.
+
+    It is written row by row, so nothing that was ever deleted comes along.
+    """
+    # SQLite takes the key of a copy in its address alone. The only error that would
+    # repeat the address must go no further.
+    address = f"{target.absolute().as_uri()}?cipher=aegis&key=raw:{key.hex()}"
+    with store_errors():
+        try:
+            connection.execute("VACUUM INTO ?", (address,))
+        except apsw.CantOpenError:
+            message = f"The file {target} cannot be written; is its disk still there?"
+            raise StoreError(message) from None
+
+
+def migrate(connection: Connection) -> None:
     """Bring the schema to the newest version, one transaction per step.
 
     Raises `NewerStoreError` if the store is ahead of this program.
     """
-    scripts = sorted(
-        (entry.name, entry.read_text())
-        for entry in (resources.files("crdt") / "migrations").iterdir()
-        if entry.name.endswith(".sql")
-    )
+    scripts = _migrations()
     version = connection.pragma("user_version")
     if version > len(scripts):
         message = (
@@ -187,13 +195,13 @@ def migrate(connection: apsw.Connection) -> None:
             " Nothing was changed: install the newer program again."
         )
         raise NewerStoreError(message)
-    for number, (_, script) in enumerate(scripts[version:], version + 1):
+    for number, script in enumerate(scripts[version:], version + 1):
         with connection:
             connection.execute(script)
             connection.pragma("user_version", number)
 
 
-def commit_number(connection: apsw.Connection) -> int:
+def commit_number(connection: Connection) -> int:
     """Return how many commits the store has made, as the store itself counts."""
     row = connection.execute(
         "SELECT value FROM setting WHERE name = 'commits'"
@@ -201,11 +209,55 @@ def commit_number(connection: apsw.Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def integrity_faults(connection: apsw.Connection) -> list[str]:
+def integrity_faults(connection: Connection) -> list[str]:
     """Read every page and return what SQLite finds wrong with them."""
     with store_errors():
         rows = connection.execute("PRAGMA integrity_check(20)").fetchall()
     return [str(row[0]) for row in rows if row[0] != "ok"]
+
+
+def newest_schema() -> int:
+    """Return the version of the schema to which this program brings stores."""
+    return len(_migrations())
+
+
+def write_key_check(home: Path, key: bytes) -> None:
+    """Write what will tell a wrong key from a damaged file."""
+    write_private(home / CHECK_NAME, _key_check(key).encode())
+
+
+def verify_store(home: Path, key: bytes) -> None:
+    """Raise a `StoreError` if the key is wrong or the file was cut inside a page."""
+    _verify_key(home / CHECK_NAME, key)
+    _verify_length(home / DATABASE_NAME)
+
+
+def marked_commit(home: Path) -> int:
+    """Return the number of the last commit that was acknowledged, 0 if none was."""
+    try:
+        content = (home / MARK_NAME).read_bytes()
+    except FileNotFoundError:
+        return 0
+    return int(_MARK.unpack(content)[0]) if len(content) == _MARK.size else 0
+
+
+def verify_commits(connection: Connection, marked: int) -> None:
+    """Raise `DamagedError` if the store lacks commits up to number `marked`."""
+    missing = marked - commit_number(connection)
+    if missing > 0:
+        message = (
+            f"The last {missing} acknowledged writes are missing from the store: its"
+            " file or its log was changed, cut short or replaced by an older copy."
+            f" {_RESTORE}"
+        )
+        raise DamagedError(message)
+
+
+def _migrations() -> list[str]:
+    """Return the scripts that make the schema, oldest first."""
+    folder = resources.files("crdt") / "migrations"
+    scripts = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    return [entry.read_text() for entry in sorted(scripts, key=lambda each: each.name)]
 
 
 def _key_check(key: bytes) -> str:
