@@ -52,7 +52,7 @@ def load_config(
     path = Path(str(named)) if named is not None else home / CONFIG_NAME
     faults: list[str] = []
     layers = [
-        (str(path), _from_file(path, faults)),
+        (str(path), _from_file(path, faults, must_exist=named is not None)),
         ("environment", _from_environment(environment)),
         ("flags", {name: flags[name] for name in flags if name != "config"}),
     ]
@@ -70,11 +70,11 @@ def load_config(
     return Config(**values)
 
 
-def _from_file(path: Path, faults: list[str]) -> dict[str, Any]:
+def _from_file(path: Path, faults: list[str], *, must_exist: bool) -> dict[str, Any]:
+    if not must_exist and not path.exists():
+        return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         faults.append(f"{path}: {error}")
         return {}

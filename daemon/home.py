@@ -7,6 +7,7 @@ config.toml            settings a person may write
 token                  lets programs of this user in, mode 0600
 run.json               where the running daemon listens
 lock                   held while a process uses the home
+unfinished             a store that is being made
 """
 
 import fcntl
@@ -24,9 +25,10 @@ from crdt.errors import StoreInUseError
 from crdt.private_files import read_small, write_private
 
 CONFIG_NAME: Final = "config.toml"
-TOKEN_NAME: Final = "token"
+TOKEN_NAME: Final = "token"  # noqa: S105  # the name of its file
 RUN_NAME: Final = "run.json"
 LOCK_NAME: Final = "lock"
+UNFINISHED_NAME: Final = "unfinished"
 _TOKEN_BYTES: Final = 32
 
 
@@ -45,7 +47,7 @@ def has_store(home: Path) -> bool:
 
 
 def make_private(home: Path) -> None:
-    """Create a home that only its owner can enter."""
+    """Create a home that only its owner can enter; leave one that is there as it is."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
@@ -69,11 +71,17 @@ def locked(home: Path) -> Iterator[None]:
 
 
 def api_token(home: Path) -> str:
-    """Return the token that lets programs in, a new one if there is none."""
+    """Return the token that lets programs in, a new one if there is none.
+
+    Raises `KeyUnavailableError` if others can read it.
+    """
     path = home / TOKEN_NAME
-    if not path.exists():
-        write_private(path, secrets.token_urlsafe(_TOKEN_BYTES).encode())
-    return read_small(path, is_secret=True).decode().strip()
+    # An empty file is no token: it would let in whoever sends none.
+    token = read_small(path, is_secret=True).strip() if path.exists() else b""
+    if not token:
+        token = secrets.token_urlsafe(_TOKEN_BYTES).encode()
+        write_private(path, token)
+    return token.decode("ascii", "replace")
 
 
 @contextmanager

@@ -2,15 +2,17 @@
 
 import os
 import secrets
+import shutil
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import apsw
 import msgspec
 
-from crdt.database import DATABASE_NAME, Database, store_errors
+from crdt.backup import open_backup, read_record
+from crdt.database import DATABASE_NAME, Connection, Database, store_errors
 from crdt.errors import ConflictError, DamagedError, KeyUnavailableError
 from crdt.identity import (
     DEVICE_RANDOMNESS_BYTES,
@@ -27,15 +29,16 @@ from crdt.key_sources import (
     find_store_key,
     has_store_key,
 )
-from crdt.phrase import new_phrase, parse_phrase
 from crdt.keys import KEY_BYTES
+from crdt.phrase import new_phrase, parse_phrase
 from crdt.space_keys import (
     SpaceKeys,
     decode_space_keys,
     encode_space_keys,
     new_space_keys,
 )
-from daemon.home import has_store, locked, make_private
+from crdt.succession import succeed
+from daemon.home import UNFINISHED_NAME, has_store, locked, make_private
 
 _ENTROPY_BYTES: Final = 32
 AskPassphrase = Callable[[], str]
@@ -68,25 +71,48 @@ def initialise(
 ) -> InitResult:
     """Make a new person and their first device in `home`.
 
-    Raises `ConflictError` if there is one already, or what kept the key from being
-    made; then nothing is left behind that a second try would stumble over.
+    Raises `ConflictError` if there is one already, or what kept the store from being
+    made; then a second try finds nothing that it would stumble over.
     """
+    entropy = secrets.token_bytes(_ENTROPY_BYTES)
+    identity = _new_device(entropy, name)
+    keys = new_space_keys(secrets.token_bytes(KEY_BYTES))
     make_private(home)
     with locked(home):
         _refuse_existing(home)
-        entropy = secrets.token_bytes(_ENTROPY_BYTES)
-        identity = _new_device(entropy, name)
-        key = create_store_key(
-            home,
-            environment,
-            ask_passphrase if key_source == "passphrase" else None,
-            secrets.token_bytes,
-            preference=key_source,
-        )
-        keys = new_space_keys(secrets.token_bytes(KEY_BYTES))
-        with Database(home, key.key) as database:
+        key = _store_key(home, key_source, ask_passphrase, environment)
+        with _taking_place(home) as folder, Database(folder, key.key) as database:
             store_secrets(database.writer, Secrets(identity, keys))
     return _result(new_phrase(entropy), identity, key.source)
+
+
+def restore(
+    home: Path,
+    file: Path,
+    words: str,
+    *,
+    name: str | None,
+    key_source: Source | None,
+    ask_passphrase: AskPassphrase | None,
+    environment: Mapping[str, str] = os.environ,
+) -> InitResult:
+    """Make a new device in `home` of the person of a backup, with all it held.
+
+    `words` are the person's 24. Raises `InvalidError` for what is no phrase,
+    `WrongKeyError` for another person's, `DamagedError` for what is no whole backup:
+    all before anything is written. A later failure leaves a home without a store.
+    """
+    identity = _new_device(parse_phrase(words), name)
+    with open_backup(file, identity.backup_key()) as backup:
+        person_name = read_record(backup).person_name
+        identity = msgspec.structs.replace(identity, person_name=person_name)
+        make_private(home)
+        with locked(home):
+            _refuse_existing(home)
+            key = _store_key(home, key_source, ask_passphrase, environment)
+            with _taking_place(home) as folder:
+                succeed(backup, folder, key.key, identity)
+    return _result("", identity, key.source)
 
 
 def open_key(
@@ -108,7 +134,7 @@ def open_key(
     return find_store_key(home, environment, ask_passphrase)
 
 
-def store_secrets(connection: apsw.Connection, held: Secrets) -> None:
+def store_secrets(connection: Connection, held: Secrets) -> None:
     """Write who this device is, in a transaction of its own."""
     with store_errors(), connection:
         connection.executemany(
@@ -120,13 +146,13 @@ def store_secrets(connection: apsw.Connection, held: Secrets) -> None:
         )
 
 
-def load_secrets(connection: apsw.Connection) -> Secrets:
+def load_secrets(connection: Connection) -> Secrets:
     """Return who this device is, or raise `DamagedError`."""
     with store_errors():
         found: list[tuple[Any, ...]] = connection.execute(
             "SELECT name, value FROM setting WHERE name IN ('identity', 'space_keys')"
         ).fetchall()
-    rows = {name: value for name, value in found}
+    rows = dict(found)
     if len(rows) != 2:
         message = (
             "The store does not say which device it belongs to: its making was cut"
@@ -138,24 +164,71 @@ def load_secrets(connection: apsw.Connection) -> Secrets:
     )
 
 
-def new_device(entropy: bytes, person_name: str, device_name: str) -> Identity:
-    """Return a new device of the person whose phrase stands for `entropy`."""
+def _new_device(entropy: bytes, name: str | None) -> Identity:
+    login = os.environ.get("USER") or os.environ.get("LOGNAME") or "me"
     return new_identity(
         entropy,
         secrets.token_bytes(DEVICE_RANDOMNESS_BYTES),
-        person_name,
-        device_name,
+        person_name=login,
+        device_name=name or socket.gethostname() or "device",
     )
 
 
-def _new_device(entropy: bytes, name: str | None) -> Identity:
-    login = os.environ.get("USER") or os.environ.get("LOGNAME") or "me"
-    return new_device(entropy, login, name or socket.gethostname() or "device")
+def _store_key(
+    home: Path,
+    source: Source | None,
+    ask_passphrase: AskPassphrase | None,
+    environment: Mapping[str, str],
+) -> StoreKey:
+    """Return a key for a home without a store: new, or left by an unfinished try."""
+    if has_store_key(home):
+        return find_store_key(home, environment, ask_passphrase)
+    return create_store_key(
+        home,
+        environment,
+        ask_passphrase if source == "passphrase" else None,
+        secrets.token_bytes,
+        preference=source,
+    )
+
+
+@contextmanager
+def _taking_place(home: Path) -> Iterator[Path]:
+    """Give a folder whose files become the home's when the block ends well."""
+    folder = home / UNFINISHED_NAME
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+        for path in folder.iterdir():
+            _flush(path)
+        # The store itself comes last: with it the home has a device.
+        for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".db"):
+            path.replace(home / path.name)
+        _flush(home)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_existing(home: Path) -> None:
     if has_store(home):
         message = f"There is a device in {home} already; nothing was changed."
+        raise ConflictError(message)
+    if (home / f"{DATABASE_NAME}-wal").exists():
+        # SQLite would take it for the log of the new store.
+        message = (
+            f"{home} holds {DATABASE_NAME}-wal, the end of a store whose other files"
+            " are gone; nothing was changed. Put them back, or take another home."
+        )
         raise ConflictError(message)
 
 
