@@ -92,7 +92,7 @@ def _schema(connection: Connection) -> str:
     if version > newest:
         raise AmissError(f"has version {version}; this program knows {newest}")
     later = "" if version == newest else f"; the next start brings it to {newest}"
-    return f"opens, version {version}{later}, SQLite {library}"
+    return f"opens, schema version {version}{later}, SQLite {library}"
 
 
 def _device(connection: Connection) -> str:
