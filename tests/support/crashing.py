@@ -117,7 +117,7 @@ def write(api: Api, ledger: Ledger) -> None:
                 done = {"done": True, "applied": len(operations), "failed": 0}
                 assert answer.lines == [done], answer
             else:
-                method, target, content = _request(operations[0])
+                method, target, content = request_of(operations[0])
                 answer = api.exchange(link, method, target, content)
                 assert answer.status in (200, 201, 204), (operations, answer)
             ledger.acknowledge()
@@ -203,7 +203,7 @@ def _line(operation: Operation) -> Operation:
     return {"op": "delete_edge", "id": _edge_id(operation)}
 
 
-def _request(operation: Operation) -> tuple[str, str, bytes | None]:
+def request_of(operation: Operation) -> tuple[str, str, bytes | None]:
     """Return method, target and content of the request that does an operation."""
     verb = operation["op"]
     path = f"/v1/nodes/{quote(operation.get('key', ''), safe='')}"

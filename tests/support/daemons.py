@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
 from daemon.setup import InitResult, initialise
+from tests.support.disks import Disk
 
 PROGRAM: Final = Path(sys.executable).with_name("fractality")
 STOP_SECONDS: Final = 5.0
@@ -31,6 +32,11 @@ class NotServingError(Exception):
         super().__init__(f"exit status {status}: {said}")
         self.status = status
         self.said = said
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment without anything of the person who runs the tests."""
+    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ada", **more}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +152,9 @@ class Daemon:
     """One daemon: a home, and a process while it is between `start` and its end."""
 
     home: Path
-    prefix: Sequence[str] = ()
-    """Command that runs the daemon, if it does not run straight away."""
+    disk: Disk | None = None
+    """Where the home lies, if it is not on a disk of this process."""
+    variables: Mapping[str, str] = field(default_factory=environment)
     process: "subprocess.Popen[str] | None" = None
     api: Api = field(default_factory=lambda: Api(0, ""))
 
@@ -163,11 +170,17 @@ class Daemon:
         return self.process.pid
 
     @property
+    def folder(self) -> Path:
+        """The home as this process sees it."""
+        return self.home if self.disk is None else self.disk.seen(self.home)
+
+    @property
     def _log_path(self) -> Path:
         return self.home.with_name(f"{self.home.name}-{_LOG_NAME}")
 
     def start(self, *flags: str) -> Self:
         """Start the process and wait until it serves, or raise `NotServingError`."""
+        logged = len(self.log) if self._log_path.exists() else 0
         process = self.spawn(*flags)
         assert process.stdout is not None
         said = []
@@ -175,11 +188,11 @@ class Daemon:
             said.append(line)
             if " serves " in line:
                 self.process = process
-                self.api = Api(_port(line), (self.home / "token").read_text())
+                self.api = Api(_port(line), (self.folder / "token").read_text())
                 return self
         process.stdout.close()
         status = process.wait()
-        raise NotServingError(status, "".join(said) + self.log)
+        raise NotServingError(status, "".join(said) + self.log[logged:])
 
     def stop(self) -> int:
         """Ask the process to end; return its exit status, or fail after 5 seconds."""
@@ -208,7 +221,8 @@ class Daemon:
 
     def spawn(self, *flags: str) -> "subprocess.Popen[str]":
         """Start a process and do not wait for it."""
-        command = [*self.prefix, str(PROGRAM), "--home", str(self.home), "run"]
+        prefix = [] if self.disk is None else self.disk.prefix
+        command = [*prefix, str(PROGRAM), "--home", str(self.home), "run"]
         with self._log_path.open("a") as log:
             return subprocess.Popen(
                 [*command, "--port", "0", *flags],
@@ -216,7 +230,7 @@ class Daemon:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=environment(),
+                env=self.variables,
             )
 
 
@@ -237,11 +251,6 @@ def serving(home: Path, *flags: str) -> Iterator[Daemon]:
 def make_home(home: Path) -> InitResult:
     """Make a new person and device whose key is in a file of the home."""
     return initialise(home, "laptop", "key-file", None)
-
-
-def environment(**more: str) -> dict[str, str]:
-    """Return an environment without anything of the person who runs the tests."""
-    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ada", **more}
 
 
 def _port(line: str) -> int:
