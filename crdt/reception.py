@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import msgspec
 
 from crdt.bodies import body_hash, load_body, save_body
+from crdt.energy import MAX_LANDMARK
+from crdt.errors import MalformedError
 from crdt.ids import EdgeId, NodeKey, ShardNumber
 from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
 from crdt.schema import (
@@ -31,11 +33,14 @@ def merge_changes(
     Raises `MalformedError` or `ForgedError`.
     """
     for change in changes:
-        if isinstance(change, ShardChange):
-            check_owner(parse(change.update, SHARD), (client_id,))
-        elif isinstance(change, BodyChange):
-            # A body is also edited by Yjs clients, each under an id of its own.
-            parse(change.update, BODY)
+        match change:
+            case ShardChange(update=update):
+                check_owner(parse(update, SHARD), (client_id,))
+            case BodyChange(update=update):
+                # A body is also edited by Yjs clients, each under an id of its own.
+                parse(update, BODY)
+            case EnergyChange(accumulators=accumulators):
+                _check_landmarks(accumulators)
     for change in changes:
         match change:
             case ShardChange(shard=shard, update=update):
@@ -46,6 +51,12 @@ def merge_changes(
                 for key, landmark in accumulators:
                     group.merge_energy(group.mention(key), device, landmark)
     group.changes = list(changes)
+
+
+def _check_landmarks(accumulators: Sequence[tuple[NodeKey, float]]) -> None:
+    if any(abs(landmark) > MAX_LANDMARK for _, landmark in accumulators):
+        message = "An envelope gives a node more energy than any clock could make."
+        raise MalformedError(message)
 
 
 def _merge_shard(
