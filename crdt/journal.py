@@ -1,6 +1,7 @@
 """The journal: changes that are durable, but not yet in shard tails or envelopes."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import apsw
 import msgspec
@@ -10,14 +11,18 @@ from crdt.payload import Change, ShardChange
 from crdt.shards import Shards
 from crdt.totals import Totals
 
+MAX_BYTES: Final = 12 * 1024 * 1024
+"""What may wait to be frozen: a start after a crash reads it all."""
+
 
 def append(
     connection: apsw.Connection, totals: Totals, device: int, changes: Sequence[Change]
 ) -> None:
     """Add the changes of one group, in its transaction."""
-    totals.journal += 1
     # Not compressed: it is gone before compression would have paid.
     encoded = msgspec.msgpack.encode(changes)
+    totals.journal += 1
+    totals.journal_bytes += len(encoded)
     connection.execute(
         "INSERT INTO journal (id, device, changes) VALUES (?, ?, ?)",
         (totals.journal, device, encoded),

@@ -31,7 +31,7 @@ from crdt.outbox import Outbox
 from crdt.payload import Change, ShardChange
 from crdt.reception import merge_changes
 from crdt.sealing import SealingSchedule
-from crdt.shards import FRESH_BYTES, Entry, Shards
+from crdt.shards import Entry, Shards
 from crdt.space_keys import SpaceKeys
 from crdt.staging import EntryKey, Event, Group
 from crdt.totals import Totals, read_totals, write_totals
@@ -139,11 +139,12 @@ class Replica:
 
     def freeze(self) -> None:
         """Move fresh updates of all shards into tail rows, durably."""
-        if not self._shards.fresh_bytes:
+        if self.totals.frozen_through == self.totals.journal:
             return
         with self._transaction() as totals:
             self._shards.freeze()
             totals.frozen_through = totals.journal
+            totals.journal_bytes = 0
             journal.trim(self._connection, totals)
         self._shards.forget_fresh()
 
@@ -220,7 +221,7 @@ class Replica:
         self, stage: Callable[[Group], None], device: int, now_ms: int
     ) -> Group:
         """Write one group and let readers see it; return it."""
-        if self._shards.fresh_bytes > FRESH_BYTES:
+        if self.totals.journal_bytes > journal.MAX_BYTES:
             self.freeze()
         group = Group(
             self._connection,

@@ -33,7 +33,6 @@ Entry: TypeAlias = tuple[str, str, str]
 LOADED_BYTES: Final = 6 * 1024 * 1024
 """Updates of loaded shards, together; in memory they take about 3.5 times as much."""
 LOADED_COUNT: Final = 256
-FRESH_BYTES: Final = 12 * 1024 * 1024
 _TAIL_ROWS: Final = 64
 _TAIL_SHARE: Final = 4
 _ROW_BITS: Final = 40
@@ -71,8 +70,6 @@ class Shards:
         self._client_id = client_id
         self._loaded: OrderedDict[int, tuple[ShardDocument, int]] = OrderedDict()
         self._loaded_bytes = 0
-        self.fresh_bytes = 0
-        """Size of the updates that only the journal and memory hold."""
         self._shards = [_Shard() for _ in range(SHARD_COUNT)]
         for number, *known in connection.execute(
             "SELECT number, own_clock, coalesce(length(snapshot), 0), tail_count,"
@@ -81,12 +78,10 @@ class Shards:
             self._shards[number] = _Shard(*known)
         self._frozen: dict[int, bytes] = {}
         self._undo: dict[int, tuple[_Shard, int]] = {}
-        self._undo_fresh_bytes = 0
 
     def begin(self) -> None:
         """Remember the present state for `undo`."""
         self._undo = {}
-        self._undo_fresh_bytes = self.fresh_bytes
 
     def undo(self) -> None:
         """Take back every change since `begin`."""
@@ -94,7 +89,6 @@ class Shards:
             del shard.fresh[fresh_count:]
             self._shards[number] = shard
             self._unload(number)
-        self.fresh_bytes = self._undo_fresh_bytes
         self._undo = {}
 
     def create(self, number: ShardNumber, entries: Sequence[Entry]) -> bytes:
@@ -216,7 +210,6 @@ class Shards:
             shard.tail_bytes += len(row)
             shard.fresh = []
         self._frozen = {}
-        self.fresh_bytes = 0
 
     def due_for_compaction(self) -> list[ShardNumber]:
         """Return the shards whose tail is long beside their snapshot."""
@@ -273,7 +266,6 @@ class Shards:
 
     def _keep(self, number: int, update: bytes) -> None:
         self._shards[number].fresh.append(update)
-        self.fresh_bytes += len(update)
 
     def _touch(self, number: int) -> None:
         if number not in self._undo:

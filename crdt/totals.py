@@ -23,6 +23,8 @@ class Totals(msgspec.Struct, array_like=True):
     """Number of the last journal row."""
     chain_sequence: int = 0
     chain_hash: bytes = EMPTY_CHAIN.hash
+    journal_bytes: int = 0
+    """Size of the journal rows that are not frozen."""
 
 
 def read_totals(connection: apsw.Connection) -> Totals:

@@ -203,3 +203,24 @@ def test_a_group_of_any_size_fits_into_envelopes() -> None:
                 deliver(envelope, writer.identity, reader)
 
             assert content(reader) == content(writer)
+
+
+def test_the_journal_of_bodies_and_pulses_is_trimmed() -> None:
+    """What is no shard entry leaves the journal like everything else."""
+    with scratch_folder() as folder:
+        device = Device(folder / "home")
+        with device.running() as replica:
+            replica.apply([PutNode("a", "A")], device.now_ms)
+            replica.freeze()
+            for number in range(5):
+                device.monotonic_ms += 1000
+                replica.apply([PutBody("a", f"{number}" * 4_000_000)], device.now_ms)
+            rows = device.database.writer.execute("SELECT count(*) FROM journal")
+            bounded = rows.fetchall()
+            replica.apply([Pulse("a", 1.0)], device.now_ms)
+            replica.seal()
+            replica.freeze()
+
+            assert bounded == [(1,)]
+            left = device.database.writer.execute("SELECT id FROM journal").fetchall()
+            assert left == []
