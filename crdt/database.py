@@ -41,10 +41,10 @@ MARK_NAME: Final = "store.mark"
 CIPHER: Final = "AEGIS-256"
 _MARK: Final = struct.Struct(">Q")
 _CHECK_LABEL: Final = b"fractality store key check 1"
-_WRITER_CACHE_KIB: Final = 48 * 1024
-_READER_CACHE_KIB: Final = 12 * 1024
+_WRITER_CACHE_KIB: Final = 32 * 1024
+_READER_CACHE_KIB: Final = 8 * 1024
 _BUSY_MS: Final = 10_000
-_LOG_LIMIT_BYTES: Final = 64 * 1024 * 1024
+_LOG_LIMIT_BYTES: Final = 16 * 1024 * 1024
 _RESTORE: Final = (
     "Nothing was changed. Restore a backup with 'fractality restore FILE' into a new"
     " home, or keep this folder and ask for help."
