@@ -2,19 +2,22 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from bench.generator import Vocabulary, batch_lines, key
 from bench.process import DaemonProcess
 from bench.report import Figure, spread
 from crdt.database import Database
+from crdt.graph_index import VISIBLE
 from crdt.graph_reader import GraphReader
 from crdt.index_store import load_index
 from crdt.traversal import nearby
 from daemon.setup import initialise, open_key
+
+Item = TypeVar("Item")
 
 _MEGABYTE: Final = 1_000_000
 _READS: Final = 2_000
@@ -112,15 +115,19 @@ def _in_process(home: Path, nodes: int, seed: int) -> Iterator[Figure]:
                 for _ in nearby(index, index.keys.number(start), depth=3):
                     pass
 
-            cases: tuple[tuple[str, Callable[[str], object]], ...] = (
+            def neighbours(number: int) -> None:
+                index.edges.linked(number, index.states, VISIBLE)
+
+            by_key: tuple[tuple[str, Callable[[str], object]], ...] = (
                 ("read by key in process", reader.node),
-                ("neighbours in process", index.neighbours),
+                ("neighbours by key in process", index.neighbours),
                 ("walk of 3 steps in process", walk),
             )
-            for name, case in cases:
-                upcoming = iter(keys)
-                values = _timed(lambda: case(next(upcoming)), len(keys), 1e6)  # noqa: B023 - used up within the turn
-                yield spread(name, nodes, "us", values)
+            for name, case in by_key:
+                yield spread(name, nodes, "us", _timed_with(case, keys))
+            numbers = list(map(index.keys.number, keys))
+            values = _timed_with(neighbours, numbers)
+            yield spread("neighbours by number in process", nodes, "us", values)
 
 
 def _timed(case: Callable[[], object], count: int, scale: float) -> list[float]:
@@ -131,6 +138,12 @@ def _timed(case: Callable[[], object], count: int, scale: float) -> list[float]:
         case()
         values.append((time.perf_counter() - started) * scale)
     return values
+
+
+def _timed_with(case: Callable[[Item], object], items: Sequence[Item]) -> list[float]:
+    """Return how many microseconds a call took with each item."""
+    upcoming = iter(items)
+    return _timed(lambda: case(next(upcoming)), len(items), 1e6)
 
 
 def _settle(daemon: DaemonProcess) -> None:
