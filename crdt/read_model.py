@@ -23,6 +23,11 @@ NODE_COLUMNS: Final = (
 EDGE_COLUMNS: Final = (
     "source, target, type, weight, metadata, created_ms, version, state"
 )
+EMPTY_NODES: Final = (
+    f"UPDATE node SET state = {GHOST}, label = NULL, type = NULL, network = NULL,"
+    " metadata = NULL, created_ms = NULL, updated_ms = NULL, version = NULL,"
+    " deleted_ms = NULL, has_body = NULL"
+)
 _READ_NODE: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE id = ? AND state > 0"
 _READ_EDGE: Final = f"SELECT {EDGE_COLUMNS} FROM edge WHERE id = ?"
 _decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
@@ -80,8 +85,10 @@ def to_edge(row: Sequence[Any], index: GraphIndex) -> Edge:
     )
 
 
-def node_state(node: Node) -> int:
-    """Return the state of a node that some device created."""
+def node_state(node: Node | None) -> int:
+    """Return the state column of a node; None is a ghost."""
+    if node is None:
+        return GHOST
     return VISIBLE if node.deleted_ms is None else TRASHED
 
 
@@ -108,6 +115,13 @@ def update_nodes(connection: apsw.Connection, rows: Iterable[tuple[int, Node]]) 
         " (?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) WHERE id = ?1",
         [(number, node_state(node), *_node_values(node)) for number, node in rows],
     )
+
+
+def empty_nodes(connection: apsw.Connection, numbers: Iterable[int]) -> None:
+    """Leave of rows nothing but the key: each is a ghost."""
+    rows = [(number,) for number in numbers]
+    connection.executemany(f"{EMPTY_NODES} WHERE id = ?", rows)
+    connection.executemany("DELETE FROM node_text WHERE rowid = ?", rows)
 
 
 def insert_edges(

@@ -23,6 +23,7 @@ from crdt.identity import Identity
 from crdt.ids import NodeKey, ShardNumber
 from crdt.index_store import load_index
 from crdt.read_model import (
+    EMPTY_NODES,
     insert_edges,
     insert_nodes,
     read_edge,
@@ -36,10 +37,8 @@ from crdt.shards import Shards
 from crdt.space_keys import SpaceKeys
 from crdt.totals import Totals, read_totals, write_totals
 
-_EMPTY_THE_READ_MODEL: Final = """
-    UPDATE node SET state = 0, label = NULL, type = NULL, network = NULL,
-        metadata = NULL, created_ms = NULL, updated_ms = NULL, version = NULL,
-        deleted_ms = NULL, has_body = NULL;
+_EMPTY_THE_READ_MODEL: Final = f"""
+    {EMPTY_NODES};
     DELETE FROM edge;
     DELETE FROM edge_type;
     DELETE FROM index_column;
@@ -98,7 +97,8 @@ class _Building:
 
     def add_shard(self, shards: Shards, number: ShardNumber) -> None:
         """Write the rows of one shard's nodes and edges."""
-        content = shard_content(shards.thaw(number).entries())
+        entries = shards.thaw(number).entries()
+        content = shard_content(entries, number, self.keys.shard_secret)
         self._add_nodes(content)
         self._add_edges(content)
         self.index.fold()

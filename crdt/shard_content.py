@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from crdt.errors import InvalidError
-from crdt.ids import EdgeId, NodeKey, check_key
+from crdt.ids import EdgeId, NodeKey, ShardNumber, check_key, shard_of
 from crdt.schema import SEPARATOR, Entries
 from crdt.yjs_profile import EDGES, NODES
 
@@ -28,15 +28,22 @@ class ShardContent:
     )
 
 
-def shard_content(entries: AllEntries) -> ShardContent:
-    """Sort a shard's entries; foreign ones are left out."""
+def shard_content(
+    entries: AllEntries, shard: ShardNumber, shard_secret: bytes
+) -> ShardContent:
+    """Sort a shard's entries; those that have no place in it are left out."""
     content = ShardContent()
+    is_here: dict[NodeKey, bool] = {}
     for name, by_key in entries.items():
         for map_key, value in by_key.items():
             place = split_key(name, map_key)
             if place is None:
                 continue
             key, identity, suffix = place
+            if key not in is_here:
+                is_here[key] = shard_of(shard_secret, key) == shard
+            if not is_here[key]:
+                continue
             if identity is None:
                 content.nodes[key][suffix] = value
             else:

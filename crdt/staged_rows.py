@@ -13,6 +13,7 @@ from crdt.bodies import load_body
 from crdt.graph_index import GraphIndex
 from crdt.read_model import (
     edge_state,
+    empty_nodes,
     insert_edges,
     insert_nodes,
     node_state,
@@ -54,8 +55,9 @@ class StagedRows:
             connection,
             ((n, index.keys.key(n), self.nodes[n]) for n in self.new_nodes),
         )
-        changed = ((n, self.nodes[n]) for n in sorted(self.changed_nodes - new))
+        changed = [(n, self.nodes[n]) for n in sorted(self.changed_nodes - new)]
         update_nodes(connection, ((n, node) for n, node in changed if node is not None))
+        empty_nodes(connection, (n for n, node in changed if node is None))
         connection.executemany(
             "INSERT INTO edge_type (id, name) VALUES (?, ?)", self.new_types
         )
@@ -70,9 +72,7 @@ class StagedRows:
         for number, landmark in self.landmarks.items():
             index.landmarks[number] = landmark
         for number in self.changed_nodes:
-            node = self.nodes[number]
-            if node is not None:
-                index.states[number] = node_state(node)
+            index.states[number] = node_state(self.nodes[number])
         for number in self.changed_edges:
             index.edges.states[number] = edge_state(self.edges[number])
 

@@ -120,13 +120,15 @@ class Group:
     def create_node(self, node: Node) -> int:
         """Stage a node that no device has created; return its number."""
         number = self.index.keys.number(node.key)
+        shard = self._shard(node.key)
         if number:
+            # A ghost: what others wrote of it may be there already.
             has_body = bool(body_hash(self.connection, number))
             node = msgspec.structs.replace(node, has_body=has_body)
+            self.known.add(shard)
         else:
             number = self.mention(node.key)
         suffix, value = new_node_entry(node, self.client_id)
-        shard = self._shard(node.key)
         self.entries[shard][NODES, node_prefix(node.key) + suffix] = value
         self.set_node(number, None, node)
         return number
@@ -148,11 +150,6 @@ class Group:
         """Stage what the read model shows of a node, with digest, counts and event."""
         was_visible = before is not None and before.deleted_ms is None
         is_visible = after.deleted_ms is None
-        if before is not None and was_visible:
-            element = digest.node_element(self.keys.digest_key, before)
-            self.tally.removed += element
-        if is_visible:
-            self.tally.added += digest.node_element(self.keys.digest_key, after)
         if before is None or before.label != after.label or was_visible != is_visible:
             self.rows.texts.add(number)
         is_new = self.rows.nodes.get(number, after) is None
@@ -162,10 +159,18 @@ class Group:
             self.rows.landmarks[number] = energy.total(after.created_ms, ())
         elif before is None or before.created_ms != after.created_ms:
             self.refresh_landmark(number, after)
-        if was_visible != is_visible:
-            self._turn(number, after, 1 if is_visible else -1)
+        self._count_node(number, before, after)
         kind = "node.changed" if is_visible else "node.deleted"
         self.events.append(Event(kind, after.key))
+
+    def unmake_node(self, number: int, before: Node) -> None:
+        """Stage that of a node nothing but the key is left: a ghost again."""
+        self.rows.nodes[number] = None
+        self.rows.changed_nodes.add(number)
+        self.rows.landmarks[number] = energy.EMPTY
+        self.rows.texts.add(number)
+        self._count_node(number, before, None)
+        self.events.append(Event("node.deleted", before.key))
 
     def refresh_landmark(self, number: int, node: Node) -> None:
         """Stage the energy of a node as its creation and the energy rows have it."""
@@ -199,6 +204,9 @@ class Group:
         shard = self._shard(after.source)
         self.known.add(shard)
         prefix = edge_prefix(after.source, after.id)
+        if before.is_deleted:
+            # Whoever may write may have taken away its base too.
+            self.entries[shard][EDGES, prefix] = new_edge_value(after)
         for suffix, value in edge_changes(before, after, self.now_ms).items():
             self.entries[shard][EDGES, f"{prefix}\x1f{suffix}"] = value
         self.set_edge(number, before, after)
@@ -302,6 +310,18 @@ class Group:
             self._energised.add(number)
         else:
             self.refresh_landmark(number, node)
+
+    def _count_node(self, number: int, before: Node | None, after: Node | None) -> None:
+        hidden = before if before is not None and before.deleted_ms is None else None
+        shown = after if after is not None and after.deleted_ms is None else None
+        if hidden is not None:
+            self.tally.removed += digest.node_element(self.keys.digest_key, hidden)
+            if shown is None:
+                self._turn(number, hidden, -1)
+        if shown is not None:
+            self.tally.added += digest.node_element(self.keys.digest_key, shown)
+            if hidden is None:
+                self._turn(number, shown, 1)
 
     def _count_edge(self, edge: Edge, sign: int) -> None:
         element = digest.edge_element(self.keys.digest_key, edge)

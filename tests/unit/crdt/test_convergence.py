@@ -33,7 +33,8 @@ class Meeting:
     giver: int
     taker: int
     count: int
-    again: bool
+    again: bool = False
+    by_author: bool = False
 
 
 @dataclass
@@ -57,13 +58,19 @@ class Team:
         self.held[author][author] += len(new)
 
     def meet(self, meeting: Meeting) -> None:
-        """Deliver what the giver holds and the taker does not, in causal order."""
+        """Deliver what the giver holds and the taker does not.
+
+        In causal order, or author by author: a change may then come before what it
+        changes.
+        """
         holds, lacks = self.held[meeting.giver], self.held[meeting.taker]
         missing = [
             (author, envelope)
             for author, envelope in self.log
             if lacks[author] < envelope.header.sequence <= holds[author]
         ]
+        if meeting.by_author:
+            missing.sort(key=lambda found: found[0])
         taker = self.devices[meeting.taker]
         for author, envelope in missing[: meeting.count]:
             for _ in range(1 + meeting.again):
@@ -73,7 +80,7 @@ class Team:
     def settle(self, ways: Sequence[tuple[int, int]]) -> None:
         """Deliver everything that is still under way."""
         for giver, taker in [*ways, *ways]:
-            self.meet(Meeting(giver, taker, len(self.log), again=False))
+            self.meet(Meeting(giver, taker, len(self.log)))
 
 
 meetings = st.builds(
@@ -81,6 +88,7 @@ meetings = st.builds(
     st.integers(0, DEVICES - 1),
     st.integers(0, DEVICES - 1),
     st.integers(1, 5),
+    st.booleans(),
     st.booleans(),
 )
 events = st.tuples(st.integers(0, DEVICES - 1), writes) | meetings

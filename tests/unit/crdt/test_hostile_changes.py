@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pycrdt import Doc, Map
 
 from crdt.commands import PatchNode, PutBody, PutEdge, PutNode
 from crdt.database import Database
@@ -25,6 +26,7 @@ from tests.support.replicas import (
     content,
     identity,
     living,
+    opened,
     scratch_folder,
 )
 
@@ -32,6 +34,12 @@ CASES: Final = 3000
 SENDER: Final = identity(1)
 KEY: Final = NodeKey("a")
 SHARD_OF_KEY: Final = shard_of(SPACE_KEYS.shard_secret, KEY)
+NEW: Final = next(
+    key
+    for key in map(NodeKey, map(str, range(1_000_000)))
+    if shard_of(SPACE_KEYS.shard_secret, key) == SHARD_OF_KEY
+)
+"""A key that is not used, in the shard of the one that is."""
 
 
 @contextmanager
@@ -84,6 +92,17 @@ def check_shards_say_so(home: Path) -> None:
         assert (content(device), living(replica)) == maintained
 
 
+def held(device: Device) -> list[ShardChange]:
+    """Return all that a device wrote into the shard of `KEY`."""
+    device.replica.seal()
+    return [
+        change
+        for envelope in device.envelopes()
+        for change in opened(envelope, device.identity)
+        if isinstance(change, ShardChange) and change.shard == SHARD_OF_KEY
+    ]
+
+
 def entries(*found: tuple[str, str, str]) -> ShardChange:
     """Return a change in which the sender creates these entries."""
     return ShardChange(SHARD_OF_KEY, encode_creations(SENDER.client_id, 0, found))
@@ -111,9 +130,50 @@ def test_hostile_updates_change_nothing_or_are_merged() -> None:
         check_shards_say_so(home)
 
 
+def test_entries_in_the_shard_of_others_are_left_out() -> None:
+    """What stands in a shard to which its key does not hash is no node and no edge."""
+    with scratch_folder() as home:
+        with running(home) as device:
+            before = content(device)
+            elsewhere = ShardNumber((SHARD_OF_KEY + 1) % 4096)
+            found = [
+                (NODES, "a\x1f@1", json.dumps([10**13, "fake"])),
+                (EDGES, f"a\x1fe{edge_id(KEY, 'x', KEY)}", json.dumps([5, "a", "x"])),
+            ]
+            update = encode_creations(SENDER.client_id, 0, found)
+            receive(device, ShardChange(elsewhere, update))
+            assert content(device) == before
+        check_shards_say_so(home)
+
+
+def test_whoever_may_write_may_delete() -> None:
+    """Without its base a node is no node; put again, it is there for everyone."""
+    document: Doc[Map[str]] = Doc(client_id=SENDER.client_id)
+    nodes, edges = (document.get(name, type=Map) for name in (NODES, EDGES))
+    with scratch_folder() as home:
+        with running(home) as device:
+            device.replica.apply([PutEdge("a", "a")], device.now_ms)
+            shown = content(device)
+            for change in held(device):
+                document.apply_update(change.update)
+            nodes.clear()
+            edges.clear()
+            erased = document.get_update(document.get_state())
+            receive(device, ShardChange(SHARD_OF_KEY, erased))
+            assert content(device).nodes.keys() == {"node-0"}
+            assert content(device).counts == (1, 0)
+
+            device.replica.apply([PutNode("a", "a")], device.now_ms)
+            for target in ("a", "node-0"):
+                device.replica.apply([PutEdge("a", target)], device.now_ms)
+            assert content(device).counts == shown.counts
+            assert content(device).nodes["a"][1] == "one 😀 two"
+        check_shards_say_so(home)
+
+
 def test_one_bad_change_spoils_its_group() -> None:
     """Of an envelope with one malformed change nothing is merged."""
-    good = entries((NODES, "new\x1f@1", json.dumps([5, "new"])))
+    good = entries((NODES, f"{NEW}\x1f@1", json.dumps([5, "new"])))
     with scratch_folder() as home, running(home) as device:
         before = view(device)
         for bad in (
@@ -125,13 +185,13 @@ def test_one_bad_change_spoils_its_group() -> None:
                 receive(device, good, bad)
             assert view(device) == before
         receive(device, good)
-        assert content(device).nodes.keys() >= {"new"}
+        assert content(device).nodes.keys() >= {NEW}
 
 
 def test_nobody_writes_under_another_client_id() -> None:
     """A shard update of the sender that bears our client id is forged."""
     own = identity(0).client_id
-    forged = encode_creations(own, 0, [(NODES, "new\x1f@1", json.dumps([5, "new"]))])
+    forged = encode_creations(own, 0, [(NODES, f"{NEW}\x1f@1", '[5, "new"]')])
     with scratch_folder() as home, running(home) as device:
         before = view(device)
         with pytest.raises(ForgedError):
@@ -166,13 +226,13 @@ def test_energy_beyond_all_clocks_is_refused(landmark: float) -> None:
 )
 def test_strange_entries_are_read_or_left_out(value: str) -> None:
     """Entries that no command would make are merged without an error."""
-    fake_edge = f"new\x1fe{edge_id(NodeKey('new'), 'x', KEY)}"
+    fake_edge = f"{NEW}\x1fe{edge_id(NEW, 'x', KEY)}"
     with scratch_folder() as home:
         with running(home) as device:
             receive(
                 device,
                 entries(
-                    (NODES, "new\x1f@1", value),
+                    (NODES, f"{NEW}\x1f@1", value),
                     (NODES, "a\x1flabel\x1f", value),
                     (NODES, "\x1f@1", value),
                     (NODES, "no separator", value),
