@@ -1,6 +1,7 @@
-"""What a typed decoder found wrong, as errors that name the field at fault."""
+"""What went wrong: the field at fault for a client, the place in the code for a log."""
 
 import re
+import traceback
 from typing import Final
 
 import msgspec
@@ -27,3 +28,12 @@ def decoding_fault(error: Exception) -> RefusedError:
     if not field and named:
         field = named.group(1)
     return InvalidError(field or "document", text[: place.start()] if place else text)
+
+
+def places(error: BaseException) -> str:
+    """Return the kind of an error and where it was raised, to be logged.
+
+    Its text is left out, for it may quote what a person wrote.
+    """
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    return f"{type(error).__name__}:\n{trace}"

@@ -23,6 +23,7 @@ from crdt.commands import AnyCommand, Once
 from crdt.errors import RefusedError, StoreError
 from crdt.execution import Outcome
 from crdt.replica import Committed, Replica
+from daemon.faults import places
 from daemon.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -157,22 +158,34 @@ class Owner:
         while True:
             try:
                 work = self._take(upkeep.patience())
-                match work:
-                    case _Writes():
-                        self._commit(replica, self._gather(work))
-                        upkeep.note_work(is_bulk=False)
-                    case _Task():
-                        _perform(work, replica)
-                        upkeep.note_work(is_bulk=True)
-                    case None:
-                        return
             except queue.Empty:
-                try:
-                    upkeep.step()
-                except StoreError as error:
-                    self._note(upkeep, error)
-            except StoreError as error:
-                self._note(upkeep, error)
+                work = _Task(lambda _: upkeep.step(), Future())
+                is_bulk = None
+            else:
+                is_bulk = isinstance(work, _Task)
+            if work is None:
+                return
+            try:
+                self._perform(replica, work)
+                if is_bulk is not None:
+                    upkeep.note_work(is_bulk=is_bulk)
+            except Exception as error:  # noqa: BLE001  # told to whoever asked
+                # A group that fails is taken back whole, so the next one may be tried.
+                if upkeep.note_fault():
+                    is_known = isinstance(error, StoreError)
+                    what = type(error).__name__ if is_known else places(error)
+                    logger.error("the store could not write: %s", what)  # noqa: TRY400  # no content
+
+    def _perform(self, replica: Replica, work: _Writes | _Task) -> None:
+        if isinstance(work, _Writes):
+            self._commit(replica, self._gather(work))
+            return
+        try:
+            result = work.run(replica)
+        except Exception as error:
+            work.done.set_exception(error)
+            raise
+        work.done.set_result(result)
 
     def _take(self, patience: float | None) -> _Work:
         if self._aside:
@@ -207,18 +220,3 @@ class Owner:
         for writes in group:
             writes.done.set_result([next(outcomes) for _ in writes.commands])
         self.tell(committed)
-
-    def _note(self, upkeep: Upkeep, error: StoreError) -> None:
-        """Log what keeps the store from working, once, without content."""
-        if upkeep.note_fault():
-            logger.error("the store could not write: %s", type(error).__name__)
-
-
-def _perform(task: _Task, replica: Replica) -> None:
-    try:
-        result = task.run(replica)
-    except Exception as error:
-        task.done.set_exception(error)
-        raise
-    else:
-        task.done.set_result(result)

@@ -7,7 +7,6 @@ each step refuses with a problem document before the next one does any work.
 import hmac
 import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,7 +20,7 @@ from aiohttp.typedefs import Middleware
 from crdt.errors import FractalityError
 from daemon.api.problems import ProblemError, problem_response
 from daemon.api.service import Service
-from daemon.faults import decoding_fault
+from daemon.faults import decoding_fault, places
 
 logger = logging.getLogger(__name__)
 
@@ -141,15 +140,6 @@ async def _answered(request: web.Request, handler: _Handle) -> web.StreamRespons
             message = "an answer broke off"
             raise ConnectionError(message) from None
         return problem_response(error)
-
-
-def places(error: BaseException) -> str:
-    """Return the kind of an error and where it was raised, to be logged.
-
-    Its text is left out, for it may quote what a person wrote.
-    """
-    trace = "".join(traceback.format_tb(error.__traceback__))
-    return f"{type(error).__name__}:\n{trace}"
 
 
 def _check_host(request: web.Request) -> None:

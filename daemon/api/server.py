@@ -9,8 +9,9 @@ from aiohttp import web
 
 from crdt.errors import FractalityError
 from daemon.api.routes import ROUTES
-from daemon.api.routing import aiohttp_handler, guard, places
+from daemon.api.routing import aiohttp_handler, guard
 from daemon.api.service import Service
+from daemon.faults import places
 
 LOOPBACK: Final = "127.0.0.1"
 _GRACE_SECONDS: Final = 1.0
