@@ -110,8 +110,8 @@ def records(
     """Return nodes and edges by key and id, whether they show or not."""
     nodes: dict[str, Node] = {}
     edges: dict[str, Edge] = {}
-    for document in documents.values():
-        content = shard_content(document.entries())
+    for shard, document in documents.items():
+        content = shard_content(document.entries(), shard, SPACE_KEYS.shard_secret)
         for key, entries in content.nodes.items():
             node = fold_node(key, entries)
             assert node is not None
