@@ -14,7 +14,7 @@ import hmac
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -86,21 +86,20 @@ class Database:
         path = self._home / DATABASE_NAME
         is_new = not path.exists()
         if is_new:
+            verify_no_store(self._home)
             write_key_check(self._home, self._key)
         else:
             verify_store(self._home, self._key)
         with store_errors():
             self.writer = self._connect(_WRITER_CACHE_KIB)
-            if is_new:
-                self.writer.pragma("page_size", 4096)
-                self.writer.pragma("auto_vacuum", 2)
-            self.writer.pragma("journal_mode", "wal")
-            self.writer.pragma("synchronous", "full")
-            self.writer.pragma("journal_size_limit", _LOG_LIMIT_BYTES)
-            self.writer.wal_autocheckpoint(4000)
-            migrate(self.writer)
-        os.chmod(path, 0o600)
-        self._open_mark()
+            try:
+                self._prepare(is_new=is_new)
+                os.chmod(path, 0o600)
+                verify_commits(self.writer, marked_commit(self._home))
+            except BaseException:
+                self.writer.close()
+                raise
+        self._mark = os.open(self._home / MARK_NAME, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
     def __exit__(
@@ -127,18 +126,23 @@ class Database:
         if self._mark is None:
             message = "The store is closed."
             raise StoreError(message)
-        os.pwrite(self._mark, _MARK.pack(commit), 0)
+        # The commit is durable whatever becomes of the mark: one that stays behind
+        # only sees less.
+        with suppress(OSError):
+            os.pwrite(self._mark, _MARK.pack(commit), 0)
 
     def _connect(self, cache_kib: int) -> Connection:
         return connect(self._home / DATABASE_NAME, self._key, cache_kib)
 
-    def _open_mark(self) -> None:
-        try:
-            verify_commits(self.writer, marked_commit(self._home))
-        except DamagedError:
-            self.writer.close()
-            raise
-        self._mark = os.open(self._home / MARK_NAME, os.O_WRONLY | os.O_CREAT, 0o600)
+    def _prepare(self, *, is_new: bool) -> None:
+        if is_new:
+            self.writer.pragma("page_size", 4096)
+            self.writer.pragma("auto_vacuum", 2)
+        self.writer.pragma("journal_mode", "wal")
+        self.writer.pragma("synchronous", "full")
+        self.writer.pragma("journal_size_limit", _LOG_LIMIT_BYTES)
+        self.writer.wal_autocheckpoint(4000)
+        migrate(self.writer)
 
 
 def connect(
@@ -203,9 +207,10 @@ def migrate(connection: Connection) -> None:
 
 def commit_number(connection: Connection) -> int:
     """Return how many commits the store has made, as the store itself counts."""
-    row = connection.execute(
-        "SELECT value FROM setting WHERE name = 'commits'"
-    ).fetchone()
+    with store_errors():
+        row = connection.execute(
+            "SELECT value FROM setting WHERE name = 'commits'"
+        ).fetchone()
     return 0 if row is None else int(row[0])
 
 
@@ -230,6 +235,13 @@ def verify_store(home: Path, key: bytes) -> None:
     """Raise a `StoreError` if the key is wrong or the file was cut inside a page."""
     _verify_key(home / CHECK_NAME, key)
     _verify_length(home / DATABASE_NAME)
+
+
+def verify_no_store(home: Path) -> None:
+    """Raise `DamagedError` if a home without a database once had one."""
+    if marked_commit(home) or (home / f"{DATABASE_NAME}-wal").exists():
+        message = f"The file {DATABASE_NAME} is missing from the home. {_RESTORE}"
+        raise DamagedError(message)
 
 
 def marked_commit(home: Path) -> int:
@@ -266,11 +278,11 @@ def _key_check(key: bytes) -> str:
 
 def _verify_key(path: Path, key: bytes) -> None:
     try:
-        expected = path.read_text()
+        expected = path.read_bytes()
     except OSError as error:
         message = f"The file {path.name} is missing from the home. {_RESTORE}"
         raise KeyUnavailableError(message) from error
-    if not hmac.compare_digest(expected.encode(), _key_check(key).encode()):
+    if not hmac.compare_digest(expected, _key_check(key).encode()):
         message = (
             "The key does not open this store: it is another store's key or passphrase."
             " Nothing was changed."
