@@ -16,7 +16,7 @@ from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
-from crdt.ids import DeviceId, EdgeId
+from crdt.ids import MAX_KEY_BYTES, DeviceId, EdgeId
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
 from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
 from crdt.streams import Bucket, Point, read_stream
@@ -24,7 +24,8 @@ from crdt.text_query import highlight, words
 from crdt.text_search import matching
 
 _BY_KEY: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE key = ? AND state = 1"
-_KEY_END: Final = "\U0010ffff"
+_KEY_END: Final = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
+"""Behind every key, for none has room for so many of the last character."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -56,7 +57,10 @@ class GraphReader:
     def node(self, key: str) -> Node:
         """Return a visible node, or raise `NotFoundError`."""
         with store_errors():
-            row = self._connection.execute(_BY_KEY, (key,)).fetchone()
+            try:
+                row = self._connection.execute(_BY_KEY, (key,)).fetchone()
+            except UnicodeEncodeError:
+                row = None
         if row is None:
             message = f"There is no node '{key}'."
             raise NotFoundError(message)
