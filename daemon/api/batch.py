@@ -1,8 +1,10 @@
 """The route of batches: a stream of commands in, a line per failure out."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
@@ -27,6 +29,7 @@ NDJSON: Final = "application/x-ndjson"
 _EARLY_BYTES: Final = 64 * 1024
 """Answered while the request still comes in; beyond it a client that reads only at
 the end would make both sides wait for each other."""
+_PAUSE_SECONDS: Final = 0.1
 _BLOCK_BYTES: Final = 64 * 1024
 _FASTEST: Final = 1
 
@@ -131,23 +134,60 @@ async def _apply(
 
 
 async def _groups(request: web.Request, owner: Owner) -> AsyncIterator[list[bytes]]:
-    """Yield whole lines in groups of the size that suits everybody who writes."""
+    """Yield whole lines in groups of the size that suits everybody who writes.
+
+    A client that pauses gets done what it has sent. Raises `ProblemError` behind the
+    last line before one that is too long.
+    """
     waiting: list[bytes] = []
     size = 0
-    async for chunk in request.content.iter_any():
+    async for chunk in _chunks(request):
         waiting.append(chunk)
         size += len(chunk)
-        if size < (GROUP_BYTES if owner.is_shared() else LONE_GROUP_BYTES):
+        limit = GROUP_BYTES if owner.is_shared() else LONE_GROUP_BYTES
+        if chunk and size < limit:
             continue
         *lines, rest = b"".join(waiting).split(b"\n")
-        if lines:
-            yield lines
-        if len(rest) > MAX_LINE_BYTES:
-            raise ProblemError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"A line of a batch has at most {MAX_LINE_BYTES} bytes.",
-            )
+        fitting = _fitting(lines)
+        if fitting:
+            yield fitting
+        if len(fitting) < len(lines) or len(rest) > MAX_LINE_BYTES:
+            raise _too_long()
         waiting, size = [rest], len(rest)
-    last = b"".join(waiting)
-    if last:
-        yield last.split(b"\n")
+    lines = b"".join(waiting).split(b"\n")
+    fitting = _fitting(lines)
+    if any(fitting):
+        yield fitting
+    if len(fitting) < len(lines):
+        raise _too_long()
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; once empty bytes for each pause within it."""
+    pause: float | None = None
+    while True:
+        try:
+            async with asyncio.timeout(pause):
+                chunk = await request.content.readany()
+        except TimeoutError:
+            pause = None
+            yield b""
+            continue
+        if not chunk:
+            return
+        pause = _PAUSE_SECONDS
+        yield chunk
+
+
+def _fitting(lines: list[bytes]) -> list[bytes]:
+    """Return the lines before the first that is too long."""
+    if max(map(len, lines), default=0) <= MAX_LINE_BYTES:
+        return lines
+    return list(takewhile(lambda line: len(line) <= MAX_LINE_BYTES, lines))
+
+
+def _too_long() -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"A line of a batch has at most {MAX_LINE_BYTES} bytes.",
+    )

@@ -111,21 +111,35 @@ def test_pieces_of_any_size_are_one_stream(api: Api, size: int) -> None:
     assert answer.lines == [{**DONE, "applied": 20}]
 
 
-def test_a_line_over_the_limit_ends_the_batch(api: Api) -> None:
+@pytest.mark.parametrize("size", [MAX_LINE_BYTES + 1, 5 * MAX_LINE_BYTES])
+@pytest.mark.parametrize("behind", [b"", b"\n" * 3_000_000])
+def test_a_line_over_the_limit_ends_the_batch(
+    api: Api, size: int, behind: bytes
+) -> None:
     """What came before the line stands, the line is named, nothing behind is done."""
-    before = json.dumps(nodes("short", 1)[0]).encode() + b"\n"
-    behind = b"\n" + json.dumps(nodes("behind", 1)[0]).encode()
+    name = f"{size} {len(behind)} "
+    first, last = (json.dumps(each).encode() for each in nodes(name, 2))
+
     answer = api.request(
         "POST",
         "/v1/batch",
-        content=before + b"x" * (2 * MAX_LINE_BYTES) + behind,
+        content=b"\n".join((first, b" " * size, last)) + behind,
     )
 
-    problem, last = answer.lines
+    problem, end = answer.lines
     assert (problem["line"], problem["problem"]["status"]) == (2, 413)
-    assert last == {"done": False, "applied": 1, "failed": 1}
-    assert api.request("GET", node_path("short0")).status == 200
-    assert api.request("GET", node_path("behind0")).status == 404
+    assert end == {"done": False, "applied": 1, "failed": 1}
+    assert api.request("GET", node_path(f"{name}0")).status == 200
+    assert api.request("GET", node_path(f"{name}1")).status == 404
+
+
+def test_a_line_at_the_limit_is_taken(api: Api) -> None:
+    """A line may have as many bytes as the limit says."""
+    (line,) = (json.dumps(each).encode() for each in nodes("limit", 1))
+
+    answer = api.request("POST", "/v1/batch", content=line.ljust(MAX_LINE_BYTES))
+
+    assert answer.lines == [{**DONE, "applied": 1}]
 
 
 def test_who_reads_only_at_the_end_gets_every_failure(api: Api) -> None:
