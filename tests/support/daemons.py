@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,6 +247,14 @@ def serving(home: Path, *flags: str) -> Iterator[Daemon]:
         if daemon.process is not None:
             with suppress(subprocess.TimeoutExpired):
                 daemon.kill()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds, or fail when it does not in half a minute."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def make_home(home: Path) -> InitResult:

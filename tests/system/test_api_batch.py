@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from daemon.bulk import MAX_LINE_BYTES
-from tests.support.daemons import Api, node_path, serving
+from tests.support.daemons import Api, node_path, serving, wait_until
 
 DONE: Final = {"done": True, "applied": 0, "failed": 0}
 
@@ -166,8 +166,7 @@ def test_what_was_applied_before_the_client_went_is_durable(folder: Path) -> Non
         address = ("127.0.0.1", daemon.api.port)
         with closing(socket.create_connection(address)) as sock:
             sock.sendall(head.encode() + content)
-            while daemon.api.space()["nodes"] == 0:
-                time.sleep(0.01)
+            wait_until(lambda: daemon.api.space()["nodes"] > 0)
         # Whatever was under way has ended when this write is answered.
         daemon.api.put_node("z")
         applied = daemon.api.space()["nodes"] - 1
