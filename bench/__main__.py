@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument(
         "--sizes",
-        default="10000,100000",
+        default="10000,100000,1000000",
         help="numbers of nodes, each with two edges [default: %(default)s]",
     )
     parser.add_argument("--seed", type=int, default=1)
