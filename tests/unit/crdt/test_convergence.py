@@ -179,7 +179,7 @@ def test_many_changes_converge() -> None:
 
     history: list[Event] = []
     for _ in range(150):
-        group = [command() for _ in range(dice.randrange(1, 40))]
+        group = [command() for _ in range(dice.randrange(1, 80))]
         history.append((dice.randrange(DEVICES), Write(list(group))))
         giver, taker = dice.sample(range(DEVICES), 2)
         if dice.random() < 0.3:
@@ -190,4 +190,4 @@ def test_many_changes_converge() -> None:
     with scratch_folder() as folder:
         everything = run(folder, history, [(0, 1), (1, 2), (2, 0)])
     assert min(everything.counts) > 50
-    assert len(everything.energy) > 100
+    assert len(everything.energy) > 50

@@ -221,6 +221,19 @@ def test_a_damaged_log_loses_no_acknowledged_write_silently(
     assert named >= 35
 
 
+def test_a_store_that_is_one_commit_too_old_is_named(homes: dict[str, Path]) -> None:
+    """The mark of a later commit tells that the files are not the latest."""
+    with copied(homes["closed"]) as device:
+        expected = opened(device)
+        with copied(device.home) as older:
+            with device.running(clean=False) as replica:
+                replica.apply([PutNode("one", "more")], device.now_ms)
+            assert opened(older) == expected
+            shutil.copy(device.home / MARK_NAME, older.home)
+            with pytest.raises(DamagedError, match="last 1 acknowledged"):
+                opened(older)
+
+
 def test_a_store_of_a_newer_program_is_left_alone(homes: dict[str, Path]) -> None:
     """A store with a version that this program does not know is not opened."""
     with copied(homes["closed"]) as device:

@@ -69,6 +69,7 @@ def state(device: Device) -> tuple[object, ...]:
         len(index.keys),
         len(index.edges),
         index.edge_types,
+        replica.seal_due_ms,
     )
 
 

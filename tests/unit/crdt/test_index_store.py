@@ -107,6 +107,23 @@ def test_missing_columns_are_built_anew() -> None:
             assert view(device)[:2] == shown[:2]
 
 
+def test_what_is_frozen_is_not_replayed() -> None:
+    """Updates that stand in tails and wait for an envelope are not frozen again."""
+    with scratch_folder() as home:
+        device = Device(home)
+        with device.running(clean=False) as replica:
+            replica.apply([PutNode("a", "a")], device.now_ms)
+            replica.apply([PutNode("b", "b")], device.now_ms)
+            assert replica.seal_due_ms is not None
+            replica.freeze()
+            tails = "SELECT * FROM shard_tail"
+            frozen = device.database.writer.execute(tails).fetchall()
+        with device.running() as replica:
+            assert replica.seal_due_ms is not None
+            replica.freeze()
+            assert device.database.writer.execute(tails).fetchall() == frozen
+
+
 def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     """A copy of the files at any moment is a store with everything acknowledged."""
     device = Device(tmp_path / "home")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from crdt.chain import EMPTY_CHAIN, Arrival, check_next, head_after
 from crdt.commands import (
     AnyCommand,
+    DeleteEdge,
     DeleteNode,
     Once,
     PatchNode,
@@ -18,6 +19,7 @@ from crdt.commands import (
 from crdt.database import Database
 from crdt.errors import ConflictError, NotFoundError, RefusedError
 from crdt.execution import TRASH_MS, Outcome
+from crdt.ids import NodeKey, edge_id
 from crdt.payload import MAX_PAYLOAD_BYTES
 from crdt.rebuild import rebuild
 from tests.support.histories import Step, Write, commands, histories, perform
@@ -129,6 +131,41 @@ def test_events_are_numbered_without_a_gap(history: list[Step]) -> None:
                         told = replica.apply(step.commands, device.now_ms)
                         assert told.first_event == following
                         following += len(told.events)
+
+
+def test_awkward_histories_are_what_the_shards_say() -> None:
+    """Texts replaced and removed, clocks that step back, nodes that come and go."""
+    steps: list[tuple[int, AnyCommand]] = [
+        (0, PutNode("a", "a", metadata={"x": 1})),
+        (1, PutBody("a", "one")),
+        (2, PutBody("a", "two")),
+        (3, PutBody("a", "")),
+        (4, PutBody("a", "three")),
+        (500, DeleteNode("a")),
+        (600, RestoreNode("a")),
+        (550, DeleteNode("a")),
+        (540, PutNode("a", "b")),
+        (-9, PatchNode("a", metadata={"x": None, "y": 1.0})),
+        (0, PutEdge("a", "a", weight=-0.0)),
+        (0, PutEdge("a", "a", weight=2)),
+        (0, DeleteEdge(edge_id(NodeKey("a"), "child", NodeKey("a")))),
+        (0, PutEdge("a", "a")),
+        (800, DeleteNode("a")),
+        (700, RestoreNode("a")),
+        (650, DeleteNode("a")),
+    ]
+    with scratch_folder() as home:
+        device = Device(home)
+        for count in range(1, len(steps) + 1):
+            after_ms, command = steps[count - 1]
+            with device.running() as replica:
+                (outcome,) = replica.apply([command], device.now_ms + after_ms).outcomes
+                assert isinstance(outcome, Outcome)
+                maintained = content(device), living(replica)
+            with Database(home, STORE_KEY) as database:
+                rebuild(database, device.identity, SPACE_KEYS)
+            with device.running() as replica:
+                assert (content(device), living(replica)) == maintained
 
 
 def test_a_receipt_answers_a_repeated_request() -> None:

@@ -30,6 +30,7 @@ from crdt.yjs_profile import EDGES, NODES
 from tests.support.histories import KEYS, keys, metadata
 
 KEY, TARGET = KEYS[0], KEYS[9]
+DEEP = "[" * 100_000 + "]" * 100_000
 texts = st.text(max_size=5)
 times = st.integers(0, MAX_TIME_MS)
 versions = st.integers(1, MAX_VERSION - 1)
@@ -94,7 +95,8 @@ hostile_values = st.one_of(
         st.sampled_from((0, 1, 2, MAX_VERSION, "label", True)),
         _hostile_json,
     ),
-    st.sampled_from(("[" * 100_000, '["\\ud800"]', "[1e999,1]", "[1,2,-0.0]", "nul")),
+    st.sampled_from((DEEP, f"[0,1,{DEEP}]", f'[0,"","","",{{"a":{DEEP}}}]')),
+    st.sampled_from(('["\\ud800"]', "[1e999,1]", "[1,2,-0.0]", "nul")),
 )
 hostile_entries = st.dictionaries(
     st.sampled_from(

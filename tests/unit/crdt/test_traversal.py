@@ -18,7 +18,7 @@ from crdt.traversal import ATP_RANGE, Direction, cheapest_path, nearby
 
 NOW_MS = energy.LANDMARK_MS
 TYPES = ("child", "other")
-MOST = 12
+MOST = 8
 
 edges = st.lists(
     st.tuples(
@@ -27,11 +27,11 @@ edges = st.lists(
         st.integers(1, MOST),
         st.sampled_from((PRESENT, PRESENT, PRESENT, REMOVED)),
     ),
-    max_size=40,
+    max_size=24,
     unique_by=lambda edge: edge[:3],
 )
 energies = st.lists(
-    st.sampled_from((0.0, 0.05, 1.0, 20.0)) | st.floats(0.001, 100),
+    st.sampled_from((0.0, 0.05, 0.3, 1.0, 4.0, 20.0)) | st.floats(0.001, 100),
     min_size=MOST,
     max_size=MOST,
 )
