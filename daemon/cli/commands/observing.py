@@ -115,7 +115,11 @@ def _event_json(event: Event) -> str:
 def _event_line(event: Event) -> str:
     """Return an event on one line: number, type, then what it names."""
     data: Document = json.loads(event.data)
-    named = [f"{safe_line(name)}={value_text(value)}" for name, value in data.items()]
+    named = [
+        f"{safe_line(name)}={value_text(value)}"
+        for name, value in data.items()
+        if name != "type"
+    ]
     kind = safe_line(event.type)
     padding = " " * (_TYPE_COLUMN - len(kind)) if named else ""
     cells = (f"{safe_line(event.id):>6}", click.style(kind, bold=True) + padding)
