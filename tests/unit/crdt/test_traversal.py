@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt import energy
@@ -27,6 +27,7 @@ edges = st.lists(
         st.integers(1, MOST),
         st.sampled_from((PRESENT, PRESENT, PRESENT, REMOVED)),
     ),
+    min_size=MOST,
     max_size=24,
     unique_by=lambda edge: edge[:3],
 )
@@ -92,6 +93,7 @@ def build(
     return Graph(index, links, atps)
 
 
+@settings(max_examples=settings().max_examples * 4)
 @given(edges, energies, states, ends, ends)
 def test_paths_are_the_cheapest(
     rows: list[tuple[int, str, int, int]],
