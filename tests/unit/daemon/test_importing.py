@@ -91,7 +91,7 @@ async def test_commits_are_told_in_order_with_those_of_others() -> None:
             pulse = json.dumps({"key": f"other{number}", "label": "x"}).encode()
             await importer.take_in(chunked(pulse))
         await busy
-        await asyncio.sleep(0)
+        await importer.owner.run(lambda _: None)
 
     following = 1
     for first, size in places:

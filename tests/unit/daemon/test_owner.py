@@ -53,12 +53,17 @@ async def held(owner: Owner) -> AsyncIterator[None]:
         await busy
 
 
+async def all_told(owner: Owner) -> None:
+    """Return when all that was done until now has been told."""
+    await owner.run(lambda _: None)
+
+
 async def test_what_is_answered_is_there() -> None:
     """After an awaited write the replica shows it, and watchers were told."""
     with scratch_folder() as home:
         async with owning(home) as (owner, told, _):
             outcome = await owner.write(node("a"))
-            await asyncio.sleep(0)
+            await all_told(owner)
 
             assert (outcome.key, outcome.is_created) == ("a", True)
             assert owner.replica.totals.nodes == 1
@@ -95,7 +100,7 @@ async def test_writes_that_wait_share_one_commit() -> None:
                 ]
                 await asyncio.sleep(0)
             await asyncio.gather(*writes)
-            await asyncio.sleep(0)
+            await all_told(owner)
 
             assert len(told) == 1
             assert len(told[0].events) == MANY
@@ -116,7 +121,7 @@ async def test_commits_are_told_in_order() -> None:
                 *(owner.write(node(f"w{number}")) for number in range(MANY)),
                 *(owner.run(task(f"t{number}")) for number in range(MANY)),
             )
-            await asyncio.sleep(0)
+            await all_told(owner)
 
         numbers = [
             each.first_event + place
@@ -166,7 +171,7 @@ async def test_a_full_queue_makes_others_wait() -> None:
                 ]
                 await asyncio.sleep(0)
             await asyncio.gather(*writes)
-            await asyncio.sleep(0)
+            await all_told(owner)
 
             assert sum(len(each.events) for each in told) == count
             assert len(told[0].events) <= MAX_WAITING
