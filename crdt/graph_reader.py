@@ -14,10 +14,9 @@ import msgspec
 from crdt import traversal
 from crdt.bodies import load_body
 from crdt.database import Database, store_errors
-from crdt.devices import OWN_DEVICE, device_ids
 from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
-from crdt.ids import MAX_KEY_BYTES, DeviceId, EdgeId
+from crdt.ids import MAX_KEY_BYTES, EdgeId
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
 from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
 from crdt.streams import Bucket, Point, read_stream
@@ -227,24 +226,6 @@ class GraphReader:
                 bucket=bucket,
                 limit=limit,
             )
-
-    def accumulators(self, key: str, own: DeviceId) -> dict[DeviceId, float]:
-        """Return a node's landmark energy by device; `own` is this device."""
-        number = self._index.keys.number(key)
-        with store_errors():
-            names = {**device_ids(self._connection), OWN_DEVICE: own}
-            rows = self._connection.execute(
-                "SELECT device, landmark FROM energy WHERE node = ?", (number,)
-            )
-            return {names[device]: landmark for device, landmark in rows}
-
-    def all_edges(self) -> Iterator[Edge]:
-        """Yield every edge that shows, in order of creation here."""
-        for number in range(1, len(self._index.edges) + 1):
-            if self._matches(number, (None, None), None):
-                edge = read_edge(self._connection, self._index, number)
-                if edge is not None:
-                    yield edge
 
     def _excerpt(self, number: int, node: Node, wanted: list[str]) -> str | None:
         found = highlight(node.label, wanted)
