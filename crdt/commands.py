@@ -113,7 +113,7 @@ class ImportNode(Command, frozen=True, tag="import_node", kw_only=True):
 
 
 class ImportEdge(Command, frozen=True, tag="import_edge", kw_only=True):
-    """Bring an edge in from an export with its time kept."""
+    """Bring an edge in from an export with its time and version kept."""
 
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
@@ -121,6 +121,7 @@ class ImportEdge(Command, frozen=True, tag="import_edge", kw_only=True):
     weight: float = 1.0
     metadata: dict[str, Any] = {}
     created_ms: int
+    version: int = 1
 
 
 class Once(Command, frozen=True, tag="once", kw_only=True):

@@ -72,7 +72,8 @@ def execute(group: Group, command: AnyCommand | Once) -> Outcome:
             return _import_node(group, command)
         case ImportEdge():
             checks.check_time("created_at", command.created_ms)
-            return _put_edge(group, command, command.created_ms)
+            checks.check_version(command.version)
+            return _put_edge(group, command, command.created_ms, command.version)
 
 
 def _once(group: Group, command: Once) -> Outcome:
@@ -173,7 +174,9 @@ def _restore_node(group: Group, command: RestoreNode) -> Outcome:
     return _replace(group, number, before)
 
 
-def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> Outcome:
+def _put_edge(
+    group: Group, command: PutEdge | ImportEdge, created_ms: int, version: int = 1
+) -> Outcome:
     source = check_key(command.source, "from")
     target = check_key(command.target, "to")
     checks.check_name("type", command.type)
@@ -195,7 +198,7 @@ def _put_edge(group: Group, command: PutEdge | ImportEdge, created_ms: int) -> O
             weight,
             command.metadata,
             created_ms,
-            1,
+            version,
         )
         group.create_edge(edge, ends)
         return Outcome(edge.id, is_created=True)

@@ -133,6 +133,11 @@ def node_restamp(node: Node) -> Entries:
     return {"label": _stamped(node.updated_ms, node.version, node.label)}
 
 
+def edge_restamp(edge: Edge) -> Entries:
+    """Return entries that carry only the version of an imported edge."""
+    return {_WEIGHT: _stamped(edge.created_ms, edge.version, edge.weight)}
+
+
 def edge_changes(before: Edge, after: Edge, now_ms: int) -> Entries:
     """Return the entries that turn `before` into `after`, stamped with `now_ms`."""
     stamp = (now_ms, after.version)

@@ -28,6 +28,7 @@ from crdt.schema import (
     Entries,
     edge_changes,
     edge_prefix,
+    edge_restamp,
     new_edge_value,
     new_node_entry,
     node_changes,
@@ -186,6 +187,8 @@ class Group:
         shard = self._shard(edge.source)
         prefix = edge_prefix(edge.source, edge.id)
         self.entries[shard][EDGES, prefix] = new_edge_value(edge)
+        if edge.version != 1:
+            self._write_edge_entries(edge, edge_restamp(edge))
         return self.add_edge(edge, ends)
 
     def add_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
@@ -201,14 +204,13 @@ class Group:
 
     def change_edge(self, number: int, before: Edge, after: Edge) -> None:
         """Stage a change of an edge and the entries that say so."""
-        shard = self._shard(after.source)
-        self.known.add(shard)
-        prefix = edge_prefix(after.source, after.id)
         if before.is_deleted:
             # Whoever may write may have taken away its base too.
+            prefix = edge_prefix(after.source, after.id)
+            shard = self._shard(after.source)
             self.entries[shard][EDGES, prefix] = new_edge_value(after)
-        for suffix, value in edge_changes(before, after, self.now_ms).items():
-            self.entries[shard][EDGES, f"{prefix}\x1f{suffix}"] = value
+        changes = edge_changes(before, after, self.now_ms)
+        self._write_edge_entries(after, changes)
         self.set_edge(number, before, after)
 
     def set_edge(self, number: int, before: Edge | None, after: Edge) -> None:
@@ -287,6 +289,14 @@ class Group:
             len(index.edges) - len(self.rows.new_edges),
             len(index.edge_types) - 1 - len(self.rows.new_types),
         )
+
+    def _write_edge_entries(self, edge: Edge, entries: Entries) -> None:
+        """Stage entries of an edge that its shard may hold already."""
+        shard = self._shard(edge.source)
+        self.known.add(shard)
+        prefix = edge_prefix(edge.source, edge.id)
+        for suffix, value in entries.items():
+            self.entries[shard][EDGES, f"{prefix}\x1f{suffix}"] = value
 
     def _shard(self, key: NodeKey) -> ShardNumber:
         return shard_of(self.keys.shard_secret, key)

@@ -66,11 +66,14 @@ class EdgeLine(msgspec.Struct, frozen=True):
     weight: float = 1.0
     metadata: dict[str, Any] = {}
     created_at: str | None = None
+    version: int | msgspec.UnsetType = msgspec.UNSET
+    """Left out of those that never changed: they are most."""
 
 
 _EDGES: Final = msgspec.json.Decoder(list[_EdgeCommand])
 _NODE_NAMES: Final = frozenset(NodeLine.__struct_encode_fields__)
-_EDGE_NAMES: Final = frozenset(EdgeLine.__struct_encode_fields__)
+_EDGE_NAMES: Final = frozenset(EdgeLine.__struct_encode_fields__) - {"version"}
+"""Of a person's own line; a version says something only in an export."""
 
 
 def write(graph: ExportedGraph) -> Iterator[bytes]:
@@ -146,6 +149,7 @@ def _edge_line(edge: Edge) -> EdgeLine:
         weight=edge.weight,
         metadata=edge.metadata,
         created_at=format_time(edge.created_ms),
+        version=msgspec.UNSET if edge.version == 1 else edge.version,
     )
 
 
@@ -226,6 +230,7 @@ def _edge_command(line: EdgeLine) -> _EdgeCommand:
         weight=line.weight,
         metadata=line.metadata,
         created_ms=parse_time(line.created_at, "created_at"),
+        version=1 if line.version is msgspec.UNSET else line.version,
     )
 
 

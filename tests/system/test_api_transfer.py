@@ -53,6 +53,7 @@ def fill(api: Api) -> None:
     for source, target in pairwise(KEYS):
         api.put_edge(source, target, weight=0.1, metadata={"w": [1.5, "x"]})
         api.put_edge(source, target, type="other", weight=-3.0)
+        api.put_edge(source, target, type="other", weight=3.5, metadata={"v": 2})
     api.put_node("dropped")
     api.put_edge("dropped", KEYS[0])
     api.request("DELETE", node_path("dropped"))
