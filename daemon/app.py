@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from crdt.database import Database, store_errors
-from crdt.errors import FractalityError
+from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import format_id
@@ -37,6 +37,7 @@ from daemon.notify import (
     notify,
     status,
     watchdog_interval,
+    writes_to_journal,
 )
 from daemon.owner import Owner
 from daemon.setup import Secrets, initialise, load_secrets, open_key
@@ -49,8 +50,9 @@ _COLLECT_AFTER: Final = (10_000, 20, 100)
 def run(home: Path, flags: Mapping[str, object]) -> int:
     """Serve `home` until SIGTERM or SIGINT; return the exit status.
 
-    A home without a device gets one first. Raises errors of ours for what keeps the
-    daemon from starting; each says what to do.
+    A home without a device gets one first, unless what is printed goes to the journal
+    of systemd. Raises errors of ours for what keeps the daemon from starting; each says
+    what to do.
     """
     config = load_config(home, os.environ, flags)
     logging.basicConfig(
@@ -58,6 +60,12 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
     )
     ask_passphrase = _ask_passphrase if sys.stdin.isatty() else None
     if not has_store(home):
+        if writes_to_journal(os.environ, sys.stdout.fileno()):
+            message = (
+                f"There is no device in {home} yet. Make one with 'fractality init':"
+                " its 24 words are for your eyes, not for the system's log."
+            )
+            raise ConflictError(message)
         made = initialise(home, None, None, ask_passphrase)
         _print(
             "A new person and device were made. These 24 words are the only way back"

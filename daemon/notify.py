@@ -5,6 +5,7 @@ Specification: sd_notify(3), sd_watchdog_enabled(3).
 Rule: telling never waits and never raises. Outside systemd nobody is told.
 """
 
+import os
 import socket
 from collections.abc import Mapping
 from typing import Final
@@ -47,3 +48,12 @@ def watchdog_interval(environment: Mapping[str, str], process_id: int) -> float 
     if not (microseconds.isascii() and microseconds.isdecimal()):
         return None
     return int(microseconds) / 2_000_000 or None
+
+
+def writes_to_journal(environment: Mapping[str, str], descriptor: int) -> bool:
+    """Whether what is written to `descriptor` is kept in systemd's journal.
+
+    Specification: systemd.exec(5), `$JOURNAL_STREAM`.
+    """
+    stream = os.fstat(descriptor)
+    return environment.get("JOURNAL_STREAM") == f"{stream.st_dev}:{stream.st_ino}"
