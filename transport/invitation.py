@@ -9,7 +9,7 @@ Specification: docs/protocol/pairing.md. Rules of this file:
    rule 4 of `transport.joining` it keeps nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final, TypeAlias, assert_never
@@ -22,6 +22,7 @@ from transport.pairing_messages import (
     Cause,
     Confirm,
     Farewell,
+    Fetch,
     Finish,
     Gift,
     Grant,
@@ -29,12 +30,14 @@ from transport.pairing_messages import (
     Introduce,
     Newcomer,
     NewerVersionError,
+    Piece,
     Proposal,
     Propose,
     Question,
     Receipt,
     Refuse,
     Welcome,
+    cut,
     decode_content,
     decode_question,
     encode,
@@ -66,10 +69,10 @@ class _Step(Enum):
     OVER = auto()
 
 
-_EXPECTED: Final[Mapping[_Step, type[Question]]] = {
-    _Step.WELCOMED: Confirm,
-    _Step.PROPOSED: Introduce,
-    _Step.GRANTED: Finish,
+_EXPECTED: Final[Mapping[_Step, tuple[type[Question], ...]]] = {
+    _Step.WELCOMED: (Confirm,),
+    _Step.PROPOSED: (Introduce,),
+    _Step.GRANTED: (Fetch, Finish),
 }
 """What may be said in each step, besides `Refuse`; nothing else is listened to."""
 
@@ -106,6 +109,8 @@ class _Attempt:
     """The last one that was answered."""
     answer: bytes
     step: _Step = _Step.OVER
+    pieces: Sequence[bytes] = ()
+    """Of the gift, once it is granted."""
 
     def answered(self, step: _Step, answer: bytes) -> bytes:
         """Note and return what goes out."""
@@ -139,6 +144,17 @@ class Invitation:
         return self.opened_ms + LIFETIME_MS
 
     @property
+    def due_ms(self) -> int | None:
+        """When `expire` should be called; None if nothing is waited for."""
+        match self.state:
+            case State.OPEN:
+                return self.expires_ms
+            case State.ADDED:
+                return self._added_ms + FINISH_MS
+            case State.JOINED | State.ENDED:
+                return None
+
+    @property
     def tries_left(self) -> int:
         """How many more attempts may begin."""
         return MAX_TRIES - len(self._attempts)
@@ -163,7 +179,7 @@ class Invitation:
             raise MalformedError(_OUT_OF_TURN)
         if isinstance(question, Refuse):
             return self._given_up(attempt, question, message)
-        if _EXPECTED.get(attempt.step) is not type(question):
+        if type(question) not in _EXPECTED.get(attempt.step, ()):
             raise MalformedError(_OUT_OF_TURN)
         if self.state is State.ENDED or (
             self.state is not State.OPEN and question.attempt != self._admitting
@@ -175,10 +191,11 @@ class Invitation:
         """Return the reply to a joiner whose device is durably in the roster."""
         attempt, name = self._at_the_door()
         sealed = attempt.conversation.seal("inviter", encode_content(gift))
+        attempt.conversation.add(sealed)
+        attempt.pieces = cut(sealed)
         self.state, self._added_ms = State.ADDED, now_ms
-        answer = encode(Grant(name, sealed))
-        attempt.conversation.add(answer)
-        return attempt.answered(_Step.GRANTED, answer)
+        grant = Grant(name, len(attempt.pieces), attempt.pieces[0])
+        return attempt.answered(_Step.GRANTED, encode(grant))
 
     def rejected(self, cause: Cause) -> bytes:
         """Return the reply to a joiner whose device was not added."""
@@ -190,7 +207,7 @@ class Invitation:
         """Let time pass; return what is to be done about a device that fell silent."""
         if self.state is State.OPEN and now_ms >= self.expires_ms:
             self._end(Cause.EXPIRED)
-        if self.state is not State.ADDED or now_ms < self._added_ms + FINISH_MS:
+        if self.state is not State.ADDED or now_ms < (self.due_ms or 0):
             return None
         return self._dismissed(None)
 
@@ -222,13 +239,18 @@ class Invitation:
         return Reply(attempt.answered(_Step.WELCOMED, encode(welcome)))
 
     def _continued(
-        self, attempt: _Attempt, question: Confirm | Introduce | Finish, message: bytes
+        self,
+        attempt: _Attempt,
+        question: Confirm | Introduce | Fetch | Finish,
+        message: bytes,
     ) -> Action:
         match question:
             case Confirm():
                 return self._confirmed(attempt, question, message)
             case Introduce():
                 return self._introduced(attempt, question, message)
+            case Fetch():
+                return _fetched(attempt, question)
             case Finish():
                 return self._finished(attempt, question, message)
             case _:
@@ -240,8 +262,8 @@ class Invitation:
         attempt.conversation.add(message)
         attempt.question = message
         sealed = attempt.conversation.seal("inviter", encode_content(self.proposal))
+        attempt.conversation.add(sealed)
         answer = encode(Propose(said.attempt, sealed))
-        attempt.conversation.add(answer)
         return Reply(attempt.answered(_Step.PROPOSED, answer))
 
     def _introduced(self, attempt: _Attempt, said: Introduce, message: bytes) -> Action:
@@ -304,6 +326,13 @@ class Invitation:
 
     def _end(self, cause: Cause) -> None:
         self.state, self.cause = State.ENDED, cause
+
+
+def _fetched(attempt: _Attempt, said: Fetch) -> Reply:
+    if said.number >= len(attempt.pieces):
+        raise MalformedError(_OUT_OF_TURN)
+    piece = Piece(said.attempt, said.number, attempt.pieces[said.number])
+    return Reply(encode(piece))
 
 
 _OUT_OF_TURN: Final = "A message of a pairing came out of turn; it was dropped."

@@ -22,6 +22,7 @@ from transport.pairing_messages import (
     Cause,
     Confirm,
     Farewell,
+    Fetch,
     Finish,
     Gift,
     Grant,
@@ -29,6 +30,7 @@ from transport.pairing_messages import (
     Introduce,
     Newcomer,
     NewerVersionError,
+    Piece,
     Proposal,
     Propose,
     Receipt,
@@ -48,6 +50,7 @@ class Waiting(Enum):
     WELCOME = auto()
     PROPOSE = auto()
     GRANT = auto()
+    PIECE = auto()
     FAREWELL = auto()
     NOTHING = auto()
 
@@ -56,6 +59,7 @@ _EXPECTED: Final[Mapping[Waiting, type[Answer]]] = {
     Waiting.WELCOME: Welcome,
     Waiting.PROPOSE: Propose,
     Waiting.GRANT: Grant,
+    Waiting.PIECE: Piece,
     Waiting.FAREWELL: Farewell,
 }
 
@@ -108,6 +112,8 @@ class Joining:
         self._agreement = PasswordAgreement("joiner", code.password, randomness)
         self._conversation = Conversation()
         self.waiting = Waiting.NOTHING
+        self._pieces: list[bytes] = []
+        self._piece_count = 0
 
     def start(self) -> Ask:
         """Return the first question."""
@@ -137,13 +143,17 @@ class Joining:
             case Welcome():
                 return self._welcomed(answer)
             case Propose():
-                plain = self._opened(answer.sealed, message)
+                plain = self._opened(answer.sealed)
                 return Consent(decode_content(plain, Proposal))
             case Grant():
-                plain = self._opened(answer.sealed, message)
-                return Examine(decode_content(plain, Gift))
+                self._piece_count = answer.pieces
+                return self._collected(answer.piece)
+            case Piece():
+                if answer.number != len(self._pieces):
+                    raise MalformedError(_OUT_OF_TURN)
+                return self._collected(answer.piece)
             case Farewell():
-                self._opened(answer.sealed, message)
+                self._opened(answer.sealed)
                 return Joined()
             case _:
                 assert_never(answer)
@@ -169,9 +179,18 @@ class Joining:
         confirmation = self._conversation.confirmation("joiner")
         return self._asked(Confirm(self._attempt, confirmation), Waiting.PROPOSE)
 
-    def _opened(self, sealed: bytes, message: bytes) -> bytes:
+    def _collected(self, piece: bytes) -> Action:
+        self._pieces.append(piece)
+        number = len(self._pieces)
+        if number < self._piece_count:
+            self.waiting = Waiting.PIECE
+            return Ask(encode(Fetch(self._attempt, number)))
+        plain = self._opened(b"".join(self._pieces))
+        return Examine(decode_content(plain, Gift))
+
+    def _opened(self, sealed: bytes) -> bytes:
         plain = self._conversation.open("inviter", sealed)
-        self._conversation.add(message)
+        self._conversation.add(sealed)
         return plain
 
     def _asked(

@@ -20,8 +20,11 @@ ATTEMPT_BYTES: Final = 16
 CONFIRMATION_BYTES: Final = 32
 MAX_QUESTION_BYTES: Final = 4096
 """Of what a joiner sends: a stranger may make the inviter read no more."""
-MAX_ANSWER_BYTES: Final = 1024 * 1024
-"""Of what an inviter answers: a roster of thousands of statements."""
+MAX_ANSWER_BYTES: Final = 16 * 1024
+"""Of what an inviter answers, which is all that an endpoint carries at once."""
+PIECE_BYTES: Final = 12 * 1024
+MAX_PIECES: Final = 128
+"""Of one gift: 1.5 MiB, the roster of thousands of statements."""
 MAX_STATEMENTS: Final = 16_384
 MAX_ADDRESSES: Final = 32
 MAX_ADDRESS_CHARACTERS: Final = 300
@@ -43,6 +46,8 @@ _Key: TypeAlias = Annotated[
 _Id: TypeAlias = Annotated[
     bytes, msgspec.Meta(min_length=_ID_BYTES, max_length=_ID_BYTES)
 ]
+_Piece: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=PIECE_BYTES)]
+_Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, lt=MAX_PIECES)]
 _Name: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
 
 
@@ -98,9 +103,12 @@ class Introduce(_Message, frozen=True, tag=5):
 
 
 class Grant(_Message, frozen=True, tag=6):
-    """A sealed `Gift`."""
+    """A sealed `Gift`, or as much of it as one message carries."""
 
-    sealed: bytes
+    pieces: Annotated[int, msgspec.Meta(ge=1, le=MAX_PIECES)]
+    """How many there are."""
+    piece: _Piece
+    """The first, number 0."""
 
 
 class Finish(_Message, frozen=True, tag=7):
@@ -121,9 +129,22 @@ class Refuse(_Message, frozen=True, tag=9):
     cause: Cause
 
 
-Question: TypeAlias = Hello | Confirm | Introduce | Finish | Refuse
+class Fetch(_Message, frozen=True, tag=10):
+    """The joiner asks for a further piece of the gift."""
+
+    number: _Number
+
+
+class Piece(_Message, frozen=True, tag=11):
+    """A further piece of the gift."""
+
+    number: _Number
+    piece: _Piece
+
+
+Question: TypeAlias = Hello | Confirm | Introduce | Fetch | Finish | Refuse
 """What a joiner sends."""
-Answer: TypeAlias = Welcome | Propose | Grant | Farewell | Refuse
+Answer: TypeAlias = Welcome | Propose | Grant | Piece | Farewell | Refuse
 """What an inviter answers."""
 AnyMessage: TypeAlias = Question | Answer
 
@@ -193,6 +214,21 @@ def decode_question(encoded: bytes) -> Question:
 def decode_answer(encoded: bytes) -> Answer:
     """Return what an inviter answered, or raise `MalformedError`."""
     return _decoded(encoded, _ANSWERS, MAX_ANSWER_BYTES)
+
+
+def cut(sealed: bytes) -> list[bytes]:
+    """Return a sealed gift in pieces, at least one.
+
+    Raises `ValueError` if it is too large to be given.
+    """
+    pieces = [
+        sealed[start : start + PIECE_BYTES]
+        for start in range(0, len(sealed), PIECE_BYTES)
+    ]
+    if len(pieces) > MAX_PIECES:
+        msg = "the roster is too large to be handed over"
+        raise ValueError(msg)
+    return pieces
 
 
 def encode_content(content: Proposal | Newcomer | Gift | Receipt) -> bytes:

@@ -45,6 +45,7 @@ class Wire:
     """What becomes of every message on its way."""
     is_kept: bool = True
     rejection: Cause | None = None
+    gift: Gift = GIFT
     said: list[bytes] = field(default_factory=list)
     """Every message, questions and answers in turn."""
     admitted: list[Newcomer] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Wire:
                 if self.rejection is not None:
                     return self.invitation.rejected(self.rejection)
                 self.admitted.append(newcomer)
-                return self.invitation.admitted(GIFT, self.now_ms)
+                return self.invitation.admitted(self.gift, self.now_ms)
             case Dismiss(newcomer, message):
                 self.dismissed.append(newcomer)
                 return message

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from transport.invitation import (
 )
 from transport.joining import Ask, Consent, Ended, Joined, Joining
 from transport.pairing_messages import (
+    MAX_ANSWER_BYTES,
     Cause,
     Hello,
     Refuse,
@@ -198,6 +200,16 @@ def test_an_answer_that_was_lost_is_given_again() -> None:
     assert wire.run(joining()) == Joined()
     assert wire.admitted == [NEWCOMER]
     assert wire.invitation.tries_left == MAX_TRIES - 1
+
+
+def test_a_large_gift_comes_in_pieces() -> None:
+    """A roster that no message could carry arrives whole and in order."""
+    statements = tuple(bytes((number,)) * 60_000 for number in range(20))
+    wire = Wire(invitation(), gift=msgspec.structs.replace(GIFT, statements=statements))
+
+    assert wire.run(joining()) == Joined()
+    assert wire.examined == [wire.gift]
+    assert max(map(len, wire.said)) <= MAX_ANSWER_BYTES
 
 
 def test_a_gift_that_is_not_kept_is_taken_back() -> None:
