@@ -10,9 +10,10 @@ Rules of this file:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from crdt.errors import ConflictError, FractalityError, PeerError, RefusedError
 from crdt.ids import format_id
@@ -39,8 +40,8 @@ from transport.pairing_messages import Cause, Gift, Newcomer, Proposal
 
 logger = logging.getLogger(__name__)
 
-Announce = Callable[[int | None], Awaitable[None]]
-"""Makes a nameplate known on the local network, or takes back the one before."""
+Offering: TypeAlias = Callable[[int], AbstractContextManager[None]]
+"""Makes a nameplate known on the local network while the context is open."""
 
 
 class Admission(Protocol):
@@ -103,14 +104,15 @@ class Pairing:
         admission: Admission,
         *,
         addresses: Callable[[], Sequence[str]],
-        announce: Announce | None,
+        offering: Offering | None,
         monotonic_ms: Callable[[], int],
         randomness: Callable[[int], bytes],
     ) -> None:
         """Open nothing yet; `addresses` are those under which peers may knock."""
         self._admission = admission
         self._addresses = addresses
-        self._announce = announce
+        self._offering = offering
+        self._offered = ExitStack()
         self._monotonic_ms = monotonic_ms
         self._randomness = randomness
         self._invitation: Invitation | None = None
@@ -135,7 +137,10 @@ class Pairing:
             self._invitation = Invitation(
                 code, proposal, self._randomness, self._monotonic_ms()
             )
-            await self._tell()
+            self._offered.close()
+            if self._offering is not None:
+                self._offered.enter_context(self._offering(code.nameplate))
+            self._tell()
         addresses = self._addresses()
         return Opened(
             code=str(code),
@@ -149,7 +154,7 @@ class Pairing:
         async with self._turn:
             if self._invitation is not None:
                 self._invitation.cancel()
-                await self._tell()
+                self._tell()
 
     async def answer(self, message: bytes, address: str) -> bytes | None:
         """Answer a message of a joiner; None is silence."""
@@ -163,7 +168,7 @@ class Pairing:
             except PeerError:
                 return None
             finally:
-                await self._tell()
+                self._tell()
 
     async def keep_time(self) -> None:
         """Let invitations end when their time is over, for as long as this runs."""
@@ -174,7 +179,7 @@ class Pairing:
                     late = self._invitation.expire(self._monotonic_ms())
                     if late is not None:
                         await self._perform(self._invitation, late)
-                    await self._tell()
+                    self._tell()
 
     async def wait_changed(self, revision: int, seconds: float) -> Standing:
         """Return how things stand once they differ from `revision`, or time is up."""
@@ -223,17 +228,13 @@ class Pairing:
             return invitation.rejected(Cause.FAILED)
         return invitation.admitted(gift, self._monotonic_ms())
 
-    async def _tell(self) -> None:
+    def _tell(self) -> None:
         """Let those who watch look again, and the network know what is open."""
         self._revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
-        if self._announce is not None:
-            invitation = self._invitation
-            is_open = invitation is not None and invitation.state is State.OPEN
-            await self._announce(
-                invitation.code.nameplate if invitation and is_open else None
-            )
+        if self._state() is not State.OPEN:
+            self._offered.close()
 
     def _state(self) -> State | None:
         return None if self._invitation is None else self._invitation.state
