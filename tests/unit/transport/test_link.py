@@ -1,25 +1,30 @@
 """What every kind of link does."""
 
 import asyncio
-from typing import Final, TypeAlias
+from collections.abc import AsyncIterator
+from typing import TypeAlias
 
 import pytest
 
-from crdt.ids import DeviceId
 from tests.support.links import memory_pair
+from tests.support.meeting import HIGHER, LOWER, ROSTER
 from transport.link import MAX_FRAME_BYTES, Link, LinkClosedError, LinkEnd
-
-A: Final = DeviceId(b"a" * 16)
-B: Final = DeviceId(b"b" * 16)
+from transport.switchboard import Switchboard
 
 Pair: TypeAlias = tuple[Link, Link]
 
 
-@pytest.fixture(params=["memory"])
-def pair(request: pytest.FixtureRequest) -> Pair:
-    """Two ends of one link: what the first holds leads to B."""
-    assert request.param == "memory"
-    return memory_pair(A, B)
+@pytest.fixture(params=["memory", "webrtc"])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
+    """Two ends of one link: what the first holds leads to the second's device."""
+    if request.param == "memory":
+        yield memory_pair(LOWER.device, HIGHER.device)
+        return
+    async with (
+        Switchboard(LOWER, ROSTER.get) as here,
+        Switchboard(HIGHER, ROSTER.get) as there,
+    ):
+        yield await here.dial(HIGHER.device, there.answer), await there.accept()
 
 
 async def sent_until_full(link: Link, frame: bytes, *, is_bulk: bool) -> int:
@@ -38,7 +43,7 @@ async def test_both_ends_know_who_is_there(pair: Pair) -> None:
     """Each end names the device at the other."""
     a, b = pair
 
-    assert (a.peer, b.peer) == (B, A)
+    assert (a.peer, b.peer) == (HIGHER.device, LOWER.device)
 
 
 @pytest.mark.parametrize("is_bulk", [False, True])
