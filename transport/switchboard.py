@@ -24,6 +24,7 @@ from transport.chunked_link import ChunkedLink
 from transport.chunks import Bind, Channel, decode_message, encode_message
 from transport.ice_servers import IceServers
 from transport.link import Link
+from transport.rtc_parts import UnconnectedError, tune
 from transport.signalling import (
     SESSION_BYTES,
     BindRole,
@@ -37,7 +38,7 @@ from transport.signalling import (
     seal_answer,
     seal_offer,
 )
-from transport.webrtc import Connection, UnconnectedError, new_certificate, tune
+from transport.webrtc import Connection, new_certificate
 
 CONNECT_SECONDS: Final = 15
 """From the offer to the link."""
