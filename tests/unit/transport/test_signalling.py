@@ -1,7 +1,9 @@
 """Offer, answer and bind: what is accepted, and from whom."""
 
 import json
+import re
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -300,3 +302,32 @@ def test_a_bind_holds_one_connection() -> None:
         transcript.verify(known(LOWER), BindRole.ANSWERER, signature)
     with pytest.raises(ForgedError):
         transcript.verify(known(HIGHER), BindRole.OFFERER, signature)
+
+
+def test_the_page_tells_the_limits() -> None:
+    """The tables of both pages give the values of the code, all of them."""
+    for name in ("signalling", "link"):
+        page = (ROOT / "docs/protocol" / f"{name}.md").read_text()
+        listed = re.findall(r"^\| `([A-Z_]+)` \| (-?[\d,]+) \|", page, re.MULTILINE)
+        paths = re.findall(r"`transport/(\w+)\.py`", page)
+        modules = [import_module(f"transport.{path}") for path in paths]
+        if name == "link":
+            modules.append(import_module("transport.rtc_parts"))
+        if name == "signalling":
+            modules.append(import_module("transport.endpoint"))
+
+        assert listed
+        for limit, value in listed:
+            found = {getattr(each, limit) for each in modules if hasattr(each, limit)}
+            assert found == {int(value.replace(",", ""))}, limit
+
+
+def test_the_page_shows_the_golden_offer() -> None:
+    """The example of the page is the offer of the vectors."""
+    page = (ROOT / "docs/protocol/signalling.md").read_text()
+    golden = VECTORS["offer"]["signed"]
+
+    shown = "".join(page.split("## Example")[1].split("```")[1].split())
+
+    assert shown == golden
+    assert f"{len(golden) // 2} bytes" in page
