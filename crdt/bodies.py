@@ -7,7 +7,7 @@ import apsw
 from crdt.document import BodyDocument, merge
 from crdt.shards import pack, unpack
 from crdt.yjs_profile import BODY
-from crdt.yjs_update import parse
+from crdt.yjs_update import EMPTY_UPDATE, decode_state_vector, parse
 
 
 def load_body(connection: apsw.Connection, number: int, client_id: int) -> BodyDocument:
@@ -16,15 +16,14 @@ def load_body(connection: apsw.Connection, number: int, client_id: int) -> BodyD
 
 
 def save_body(
-    connection: apsw.Connection, number: int, document: BodyDocument, update: bytes
+    connection: apsw.Connection, number: int, document: BodyDocument, *news: bytes
 ) -> tuple[bytes, bytes]:
-    """Store a body that has just taken `update`, in the caller's transaction.
+    """Store a body that has just taken the updates `news`, in the caller's transaction.
 
     What waits for a missing update is kept. Returns the SHA-256 of the text before and
     after; the hash of an empty text is empty.
     """
-    updates = [*_updates(connection, number), update]
-    merged = merge(updates)
+    merged = merge([*_updates(connection, number), *news])
     if parse(merged, BODY).fits(document.clocks()):
         merged = document.snapshot()
     before = body_hash(connection, number)
@@ -36,6 +35,27 @@ def save_body(
         (number, pack([merged]), after),
     )
     return before, after
+
+
+def missing_of_body(
+    connection: apsw.Connection, number: int, state_vector: bytes
+) -> tuple[bytes, bytes]:
+    """Return what of a body a document of this state lacks, and the body's own state.
+
+    Raises `MalformedError` for what is no state vector.
+    """
+    asked = decode_state_vector(state_vector)
+    updates = _updates(connection, number)
+    document = BodyDocument(1, updates)
+    if not updates:
+        return EMPTY_UPDATE, document.state_vector()
+    whole = merge(updates)
+    held = parse(whole, BODY)
+    if held.fits(document.clocks()) and held.pair_halves.isdisjoint(asked.items()):
+        return document.difference(state_vector), document.state_vector()
+    # What waits for a missing update is in no difference, and the Yjs library cannot
+    # begin one inside a character.
+    return whole, document.state_vector()
 
 
 def body_hash(connection: apsw.Connection, number: int) -> bytes:

@@ -10,14 +10,16 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TypeAlias
 
 import pycrdt
 
-from crdt.errors import MalformedError
+from crdt.errors import ForgedError, MalformedError
 from crdt.yjs_deletes import Deletes, added, encode_deletes
 from crdt.yjs_profile import BODY, BODY_TEXT, EDGES, NODES, SHARD, Profile
-from crdt.yjs_update import decode_state_vector, parse
+from crdt.yjs_structs import Id
+from crdt.yjs_update import ParsedUpdate, decode_state_vector, parse
 
 _AnyDocument: TypeAlias = "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]"
 
@@ -76,6 +78,7 @@ class BodyDocument:
         """Load a body from the updates that make it, in order."""
         self._document: pycrdt.Doc[pycrdt.Text] = pycrdt.Doc(client_id=client_id)
         self._text: pycrdt.Text = self._document.get(BODY_TEXT, type=pycrdt.Text)
+        self._client_id = client_id
         for update in updates:
             _apply(self._document, update)
 
@@ -83,13 +86,44 @@ class BodyDocument:
         """Merge an update that the strict parser accepted.
 
         Raises `MalformedError` if it does not apply, or if it would cut one of the
-        text's characters in two, after which pycrdt miscounts.
+        text's characters in two, after which pycrdt miscounts; `ForgedError` if it
+        writes in the name of this document's owner.
         """
         held = parse(self._document.get_update(), BODY)
-        if parse(update, BODY).splits_pair(held.pair_halves, self.clocks()):
+        self._check(parse(update, BODY), held.pair_halves, {self._client_id})
+        _apply(self._document, update)
+
+    def edit(self, updates: Sequence[bytes], devices: AbstractSet[int]) -> list[bytes]:
+        """Merge what Yjs clients did; return it without what was here before.
+
+        A client that connects again repeats every deletion it ever made or saw.
+        `devices` are the client ids of devices: nobody else begins to write under them.
+        Raises `MalformedError` or `ForgedError`, after which the document is spoilt.
+        """
+        held = parse(self._document.get_update(), BODY)
+        halves = set(held.pair_halves)
+        news = []
+        for update in updates:
+            parsed = parse(update, BODY)
+            self._check(parsed, halves, devices)
+            deletes = added(parsed.deletes, held.deletes)
+            if deletes or parsed.goes_beyond(self.clocks()):
+                new = update[: parsed.deletes_at] + encode_deletes(deletes)
+                _apply(self._document, new)
+                halves |= parsed.pair_halves
+                news.append(new)
+        return news
+
+    def _check(
+        self, update: ParsedUpdate, halves: AbstractSet[Id], owners: AbstractSet[int]
+    ) -> None:
+        state = self.clocks()
+        if update.goes_beyond(state, owners):
+            message = "An update of a body writes under the client id of a device."
+            raise ForgedError(message)
+        if update.splits_pair(halves, state):
             message = "An update of a body cuts a character in two; it was dropped."
             raise MalformedError(message)
-        _apply(self._document, update)
 
     def text(self) -> str:
         """Return the text."""
@@ -120,6 +154,17 @@ class BodyDocument:
     def snapshot(self) -> bytes:
         """Return one update that makes this document; wrong while a gap is open."""
         return self._document.get_update()
+
+    def state_vector(self) -> bytes:
+        """Return how far each client's changes are merged, as Yjs writes it."""
+        return self._document.get_state()
+
+    def difference(self, state_vector: bytes) -> bytes:
+        """Return what a document with this state lacks; wrong while a gap is open.
+
+        The state vector was decoded before, and begins nowhere inside a character.
+        """
+        return self._document.get_update(state_vector)
 
 
 def merge(updates: Sequence[bytes]) -> bytes:

@@ -19,7 +19,7 @@ import msgspec
 
 from crdt import digest, journal
 from crdt.backup import write_backup
-from crdt.commands import AnyCommand, Once
+from crdt.commands import Executable
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.errors import RefusedError
@@ -28,7 +28,7 @@ from crdt.identity import Identity
 from crdt.ids import DeviceId
 from crdt.index_store import load_index, save_index, unsaved_rows
 from crdt.outbox import Outbox
-from crdt.payload import Change, ShardChange
+from crdt.payload import BodyChange, Change, ShardChange
 from crdt.reception import merge_changes
 from crdt.sealing import SealingSchedule
 from crdt.shards import Entry, Shards
@@ -53,6 +53,8 @@ class Committed:
     outcomes: Sequence[Outcome | RefusedError]
     first_event: int
     events: Sequence[Event]
+    bodies: Sequence[BodyChange] = ()
+    """What became durable of bodies, from whomever it came."""
 
 
 class Replica:
@@ -94,7 +96,7 @@ class Replica:
         """When `seal` should be called; None if nothing waits."""
         return self._schedule.due_ms
 
-    def apply(self, commands: Iterable[AnyCommand | Once], now_ms: int) -> Committed:
+    def apply(self, commands: Iterable[Executable], now_ms: int) -> Committed:
         """Carry out commands in order as one durable group.
 
         A refused command changes nothing and the others stand. Raises `StoreError`
@@ -229,6 +231,7 @@ class Replica:
             self._keys,
             self._identity.device,
             self._identity.client_id,
+            frozenset({self._identity.client_id}),
             now_ms,
         )
         unsealed, schedule = self._unsealed, copy(self._schedule)
@@ -253,7 +256,8 @@ class Replica:
         self, group: Group, outcomes: Sequence[Outcome | RefusedError]
     ) -> Committed:
         first = self.totals.events - len(group.events) + 1
-        return Committed(outcomes, first, group.events)
+        bodies = [each for each in group.changes if isinstance(each, BodyChange)]
+        return Committed(outcomes, first, group.events, bodies)
 
     def _write(self, group: Group, device: int, totals: Totals) -> list[Change]:
         """Write what a group staged; return the changes as the journal has them."""

@@ -9,6 +9,7 @@ Rules of this file:
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -76,6 +77,8 @@ class Group:
     keys: SpaceKeys
     device: DeviceId
     client_id: int
+    device_clients: AbstractSet[int]
+    """Client ids of the space's devices, this one's among them."""
     now_ms: int
     tally: Tally = field(default_factory=Tally)
     events: list[Event] = field(default_factory=list)

@@ -13,8 +13,10 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
+from daemon.live.bodies import LiveBodies
 from daemon.metrics import Metrics
 from daemon.owner import Owner
+from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
 
@@ -30,6 +32,7 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
+    live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader
@@ -37,6 +40,7 @@ class Service:
     threads: ThreadPoolExecutor
     """One thread: a reader is used by one thread at a time."""
     events: EventLog
+    tickets: Tickets
     metrics: Metrics
     openapi: bytes
     wall_ms: Callable[[], int]
