@@ -136,6 +136,16 @@ class Switchboard:
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
 
+    @property
+    def me(self) -> DeviceId:
+        """The device whose links these are."""
+        return self._me.device
+
+    @property
+    def waiting(self) -> int:
+        """How many links wait to be accepted."""
+        return self._accepted.qsize()
+
     async def dial(self, peer: DeviceId, carry: Carry) -> Link:
         """Return a new link to `peer`; `carry` takes our offer to it.
 
