@@ -11,6 +11,9 @@ import * as sync from "y-protocols/sync";
 import { WebsocketProvider } from "y-websocket";
 import * as Y from "yjs";
 
+// Standard output is for answers alone.
+console.log = console.error;
+
 const peers = new Map();
 
 // Resolve once `holds` does, looking again at each of the events.
@@ -94,6 +97,37 @@ const actions = {
       document,
       "update",
     ]),
+  // Resolve once the daemon has sent back an edit that is made now: it is stored, and
+  // all before it.
+  stored({ provider, text }) {
+    return new Promise((resolve) => {
+      const marker = "\u2713";
+      provider.ws.addEventListener("message", function look({ data }) {
+        const bytes = Buffer.from(data);
+        if (bytes[0] !== 0 || !bytes.includes(marker)) return;
+        provider.ws.removeEventListener("message", look);
+        text.delete(text.length - 1, 1);
+        resolve({});
+      });
+      text.insert(text.length, marker);
+    });
+  },
+  params({ provider }, { params }) {
+    provider.params = params;
+    return {};
+  },
+  writers: ({ document }) => ({ clients: [...document.store.clients.keys()] }),
+  // Yjs takes a new client id when it meets its own: go back to the one that was asked.
+  stay({ document }, { client }) {
+    document.clientID = client;
+    return {};
+  },
+  // End the connection as a pulled plug does, without a farewell.
+  cut({ provider }) {
+    provider.shouldConnect = false;
+    provider.ws.terminate();
+    return {};
+  },
   disconnect({ provider }) {
     provider.disconnect();
     return {};
