@@ -43,7 +43,7 @@ def succeed(backup: Connection, folder: Path, key: bytes, heir: Identity) -> Non
 def _hand_over(
     connection: Connection, record: BackupRecord, heir: Identity, commit: int
 ) -> None:
-    former = device_id(record.enrolment.device_public_key)
+    former = device_id(record.device_public_key)
     numbers = (device_number(connection, former), OWN_DEVICE)
     connection.execute("UPDATE envelope SET device = ? WHERE device = ?", numbers)
     # A device alone adds to its energies, so its own row is the one that is right.

@@ -105,7 +105,7 @@ class Device:
 
 def opened(envelope: Envelope, author: Identity) -> tuple[Change, ...]:
     """Return what an envelope of `author` carries, verified."""
-    verify(envelope, author.enrolment.device_public_key)
+    verify(envelope, author.public_key)
     epoch = SPACE_KEYS.epoch(envelope.header.epoch_key_id)
     assert epoch is not None
     return open_payload(envelope, epoch)

@@ -221,6 +221,7 @@ def test_the_record_says_whose_backup_it_is(file: Path) -> None:
         record = read_record(backup)
     assert (record.person_name, record.device_name) == ("Ada", "device 0")
     assert record.enrolment == writer.enrolment
+    assert record.device_public_key == writer.public_key
     assert record.client_id == writer.client_id
     assert record.time_ms == 1234
 
