@@ -1,6 +1,5 @@
 """Phrase, derivation, identity and space keys."""
 
-import hashlib
 import hmac
 import json
 from pathlib import Path
@@ -34,21 +33,14 @@ from crdt.identity import (
 )
 from crdt.keys import (
     RECOMMENDED_COST,
-    SEALED_KEY_BYTES,
-    WRAPPED_KEY_BYTES,
     Argon2idCost,
     Domain,
     SigningKey,
     derive,
     device_id,
-    hpke_public_key,
-    open_sealed,
     passphrase_key,
     person_keys,
-    seal_to,
-    unwrap_key,
     verify_signature,
-    wrap_key,
 )
 from crdt.phrase import new_phrase, parse_phrase
 from crdt.space_keys import (
@@ -310,53 +302,6 @@ def test_a_signature_holds_in_its_domain_only(seed: bytes, message: bytes) -> No
     ):
         with pytest.raises(ForgedError):
             verify_signature(domain, public_key, signature, text)
-
-
-@given(secrets, st.binary(max_size=20), st.binary(max_size=60))
-def test_what_is_sealed_to_a_device_opens_there_only(
-    seed: bytes, info: bytes, plain: bytes
-) -> None:
-    """Another seed, another purpose or a changed byte opens nothing."""
-    sealed = seal_to(hpke_public_key(seed), info, plain)
-    other = hashlib.sha256(seed).digest()
-
-    assert open_sealed(seed, info, sealed) == plain
-    for key, purpose, text in (
-        (other, info, sealed),
-        (seed, info + b"\0", sealed),
-        (seed, info, sealed[:-1] + bytes([sealed[-1] ^ 1])),
-        (seed, info, sealed[:40]),
-        (seed, info, b""),
-    ):
-        with pytest.raises(ForgedError):
-            open_sealed(key, purpose, text)
-
-
-def test_nothing_is_sealed_to_what_is_no_key() -> None:
-    """A device that offers a weak or short key gets an error, not a secret."""
-    for public_key in (bytes(32), bytes(31)):
-        with pytest.raises(ForgedError):
-            seal_to(public_key, b"", b"secret")
-
-
-def test_the_golden_sealed_key_opens() -> None:
-    """A key sealed by HPKE and one wrapped under another, as once written."""
-    golden = {name: bytes.fromhex(text) for name, text in VECTORS["sealing"].items()}
-    secret, info = golden["secret"], golden["info"]
-
-    assert open_sealed(ada().hpke_seed, info, golden["sealed"]) == secret
-    assert len(golden["sealed"]) == SEALED_KEY_BYTES
-    wrapped = wrap_key(golden["outer"], "some label", info, secret)
-    assert wrapped == golden["wrapped"]
-    assert len(wrapped) == WRAPPED_KEY_BYTES
-    assert unwrap_key(golden["outer"], "some label", info, wrapped) == secret
-    for outer, label, context in (
-        (secret, "some label", info),
-        (golden["outer"], "label", info),
-        (golden["outer"], "some label", b""),
-    ):
-        with pytest.raises(ForgedError):
-            unwrap_key(outer, label, context, wrapped)
 
 
 def test_every_flipped_bit_of_an_enrolment_is_noticed() -> None:
