@@ -127,7 +127,7 @@ class Owner:
 
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
-        if committed.events:
+        if committed.events or committed.advanced:
             self._loop.call_soon_threadsafe(self._tell, committed)
 
     async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:
@@ -159,7 +159,7 @@ class Owner:
             try:
                 work = self._take(upkeep.patience())
             except queue.Empty:
-                work = _Task(lambda _: upkeep.step(), Future())
+                work = _Task(lambda _: self._keep_up(upkeep), Future())
                 is_bulk = None
             else:
                 is_bulk = isinstance(work, _Task)
@@ -175,6 +175,11 @@ class Owner:
                     is_known = isinstance(error, StoreError)
                     what = type(error).__name__ if is_known else places(error)
                     logger.error("the store could not write: %s", what)  # noqa: TRY400  # no content
+
+    def _keep_up(self, upkeep: Upkeep) -> None:
+        committed = upkeep.step()
+        if committed is not None:
+            self.tell(committed)
 
     def _perform(self, replica: Replica, work: _Writes | _Task) -> None:
         if isinstance(work, _Writes):
