@@ -3,7 +3,16 @@
 from http import HTTPMethod
 from typing import Final
 
-from daemon.api import batch, edges, nodes, openapi, shapes, state, transfer
+from daemon.api import (
+    batch,
+    edges,
+    nodes,
+    openapi,
+    pairing,
+    shapes,
+    state,
+    transfer,
+)
 from daemon.api.routing import Route
 
 GET, PUT, POST = HTTPMethod.GET, HTTPMethod.PUT, HTTPMethod.POST
@@ -219,5 +228,38 @@ ROUTES: Final = (
         transfer.get_backup,
         shapes.NoQuery,
         {200: "application/octet-stream"},
+    ),
+    Route(
+        POST,
+        "/v1/pairing",
+        "Invite a device",
+        pairing.post_pairing,
+        shapes.NoQuery,
+        {201: pairing.Opened},
+    ),
+    Route(
+        GET,
+        "/v1/pairing",
+        "How the invitation stands",
+        pairing.get_pairing,
+        pairing.StandingQuery,
+        {200: pairing.PairingStanding},
+    ),
+    Route(
+        DELETE,
+        "/v1/pairing",
+        "Take the invitation back",
+        pairing.delete_pairing,
+        shapes.NoQuery,
+        {204: None},
+    ),
+    Route(
+        POST,
+        "/v1/pairing/join",
+        "Join another device with this one",
+        pairing.post_join,
+        shapes.NoQuery,
+        {200: pairing.JoinedDocument},
+        body=pairing.JoinContent,
     ),
 )
