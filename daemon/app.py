@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from crdt.database import Database, store_errors
 from crdt.errors import ConflictError, FractalityError
@@ -22,6 +24,7 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
 from crdt.replica import Committed, Replica
+from daemon.admitting import RosterAdmission
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -30,9 +33,13 @@ from daemon.api.state import VERSION
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
+from daemon.home_exchange import take_over
+from daemon.joining import HANDLER_NAME
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
 from daemon.metrics import Metrics
+from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
     ALIVE,
     READY,
@@ -43,8 +50,13 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
+from daemon.pairing import Pairing
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
+from transport.discovery import Discovery
+from transport.endpoint import Endpoint
+from transport.local_addresses import local_addresses
+from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -79,24 +91,37 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
     try:
         # What SQLite raises at the start or the end has a reader, too.
         with locked(home), store_errors():
+            take_over(home)
             key = open_key(home, ask_passphrase)
-            asyncio.run(_serve(home, config, key))
+            again: Config | None = config
+            while again is not None:
+                again = asyncio.run(_serve(home, again, key))
+                take_over(home)
     except FractalityError as error:
         notify(os.environ, status(str(error)))
         raise
     return STOPPED
 
 
-async def _serve(home: Path, config: Config, key: StoreKey) -> None:
+async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
+    """Serve until told to stop, or until another device takes this one's place.
+
+    Then return how to serve that one: as this one was.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
         _service(home, key) as service,
+        Endpoint(config.peer_port, {HANDLER_NAME: service.pairing.answer}) as endpoint,
         ApiServer(service, config.port) as server,
+        AsyncExitStack() as more,
     ):
+        service.peer_port = endpoint.port
+        if config.discovery:
+            await more.enter_async_context(_discovery(service, endpoint.port))
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, config.peer_port, url)
+        record = RunRecord(os.getpid(), server.port, endpoint.port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -107,11 +132,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
+                    tasks.create_task(_stop_when_joined(service.joiner, stop)),
+                    tasks.create_task(service.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
+    if not service.joiner.has_joined.is_set():
+        return None
+    return msgspec.structs.replace(config, port=server.port, peer_port=endpoint.port)
 
 
 async def _keep_watchdog() -> None:
@@ -125,6 +155,27 @@ async def _keep_watchdog() -> None:
 async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     """Stop the daemon if the thread that owns the store ends by a fault."""
     await owner.wait_ended()
+    stop.set()
+
+
+@asynccontextmanager
+async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
+    """Be seen by members on the local network, and by whoever is invited."""
+
+    def known() -> Ring:
+        replica = service.owner.replica
+        return ring(service.identity.device, replica.roster.ranked, replica.keys)
+
+    async with Discovery(port, known, local_addresses, _wall_ms) as discovery:
+        service.pairing.offering = lambda nameplate: discovery.offering(
+            nameplate, os.urandom(TOKEN_BYTES)
+        )
+        yield discovery
+
+
+async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
+    """Make room for the device that takes this one's place."""
+    await joiner.has_joined.wait()
     stop.set()
 
 
@@ -150,7 +201,7 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             watchers.live_bodies = await open_parts.enter_async_context(
                 LiveBodies(store, _monotonic_ms)
             )
-            yield Service(
+            service = Service(
                 home=home,
                 token=api_token(home),
                 space=format_id(held.keys.space_id),
@@ -164,11 +215,34 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
+                pairing=_pairing(held, owner, lambda: own_addresses(service.peer_port)),
+                joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
+            yield service
+
+
+def _pairing(
+    held: Secrets, owner: Owner, addresses: Callable[[], Sequence[str]]
+) -> Pairing:
+    admission = RosterAdmission(
+        owner=owner,
+        identity=held.identity,
+        space=held.keys.space,
+        addresses=addresses,
+        wall_ms=_wall_ms,
+        randomness=os.urandom,
+        tell=lambda _: None,
+    )
+    return Pairing(
+        admission,
+        addresses=addresses,
+        monotonic_ms=_monotonic_ms,
+        randomness=os.urandom,
+    )
 
 
 @dataclass(slots=True)

@@ -13,9 +13,11 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.metrics import Metrics
 from daemon.owner import Owner
+from daemon.pairing import Pairing
 from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
@@ -42,11 +44,15 @@ class Service:
     events: EventLog
     tickets: Tickets
     metrics: Metrics
+    pairing: Pairing
+    joiner: HomeJoiner
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
+    peer_port: int = 0
+    """Where the endpoint for peers listens, once it does."""
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def store_bytes(self) -> int:

@@ -16,6 +16,7 @@ from daemon.cli.commands import (
     completion,
     device,
     observing,
+    pairing,
     reading,
     transfer,
     writing,
@@ -44,6 +45,7 @@ SECTIONS: Final = {
         transfer.backup,
         device.restore,
     ),
+    "Devices": (pairing.pair, pairing.join),
     "This device": (
         device.init,
         device.run,
