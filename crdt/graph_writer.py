@@ -83,6 +83,11 @@ class GraphWriter:
             return self._monotonic_ms()
         return self._schedule.due_ms
 
+    @property
+    def has_unsealed(self) -> bool:
+        """Whether something of this device stands in no envelope yet."""
+        return bool(self._unsealed)
+
     def use_keys(self, keys: SpaceKeys) -> None:
         """Seal under the present epoch of these keys from now on."""
         self.keys = keys

@@ -26,8 +26,14 @@ from crdt.events import Event
 from crdt.execution import Outcome, execute
 from crdt.graph_index import GraphIndex
 from crdt.graph_writer import SAVE_INDEX_ROWS, GraphWriter
+from crdt.holding import Holding
 from crdt.identity import Identity
-from crdt.ids import DeviceId, NodeKey
+from crdt.ids import DeviceId, NodeKey, format_id
+from crdt.known_addresses import (
+    KnownAddresses,
+    read_addresses,
+    write_addresses,
+)
 from crdt.membership import Membership, RosterChange, Said
 from crdt.node_changes import last_change
 from crdt.payload import BodyChange
@@ -56,6 +62,8 @@ class Committed:
     """Envelopes (device, sequence, bytes) that can be given to other devices now."""
     bodies: Sequence[BodyChange] = ()
     """What became durable of bodies, from whomever it came."""
+    holding: Holding | None = None
+    """What is held after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,15 @@ class Replica:
         """All statements of the roster, for others."""
         return [each.encoded for each in self._membership.statements.values()]
 
+    def statements_of(self, hashes: frozenset[bytes]) -> Sequence[bytes]:
+        """Return statements by their hashes, those first that others build upon."""
+        accepted = [each for each in self.roster.statements if each.hash in hashes]
+        waiting = self._membership.statements
+        rest = sorted(hashes & waiting.keys() - {each.hash for each in accepted})
+        return [each.encoded for each in accepted] + [
+            waiting[each].encoded for each in rest
+        ]
+
     @property
     def heads(self) -> Mapping[DeviceId, ChainHead]:
         """How far the chain of each device is held, this one's own as well."""
@@ -159,6 +176,14 @@ class Replica:
         return {device: head.sequence for device, head in self.heads.items()}
 
     @property
+    def holding(self) -> Holding:
+        """What is held at this moment."""
+        settled = b"" if self._writer.has_unsealed else self.totals.digest
+        forked = frozenset(fork.device for fork in self.forks)
+        floor = self._writer.node_changes.floor
+        return Holding(self.vector, settled, self.roster, floor, forked)
+
+    @property
     def forks(self) -> Sequence[Fork]:
         """Devices that signed two histories, with the proofs."""
         return self._chains.forks
@@ -167,6 +192,21 @@ class Replica:
     def acknowledged(self) -> Mapping[DeviceId, VersionVector]:
         """What other devices said that they hold durably."""
         return self._acknowledgements.vectors
+
+    @property
+    def heard_ms(self) -> Mapping[DeviceId, int]:
+        """When other devices were last heard of."""
+        return self._acknowledgements.heard_ms
+
+    def read_addresses(self) -> KnownAddresses:
+        """Return where other devices were reached or said to be."""
+        with store_errors():
+            return read_addresses(self._connection)
+
+    def save_addresses(self, known: KnownAddresses) -> None:
+        """Store where other devices are, instead of what was stored."""
+        with self._writer.transaction():
+            write_addresses(self._connection, known)
 
     @property
     def seal_due_ms(self) -> int | None:
@@ -324,7 +364,7 @@ class Replica:
     ) -> Committed:
         first = self.totals.events - len(events) + 1
         advanced = self._writer.take_advanced()
-        return Committed(outcomes, first, events, advanced, bodies)
+        return Committed(outcomes, first, events, advanced, bodies, self.holding)
 
     def _examination(self, barred: Mapping[Place, Cause]) -> Examination:
         return Examination(
@@ -353,10 +393,12 @@ class Replica:
                 place = each.member.device, each.head.sequence
                 if is_noted:
                     group.origin = self._chains.number(place[0]), place[1]
+                told = len(group.events)
                 try:
                     merge_changes(group, self._writer.shards, each.changes)
                 except MalformedError:
                     raise _UnmergeableError(place) from None
+                group.name_origin(told, format_id(each.member.device))
             self._chains.write(accepted, forks, now_ms)
 
         places = [each.member.device for each in accepted]

@@ -86,6 +86,13 @@ class Group:
     _energised: set[int] = field(default_factory=set)
     """Ghosts that the group gave energy; it counts when they become nodes."""
 
+    def name_origin(self, first: int, origin: str) -> None:
+        """Say of the events from number `first` on which device made the changes."""
+        self.events[first:] = (
+            msgspec.structs.replace(event, origin=origin)
+            for event in self.events[first:]
+        )
+
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""
         if number in self.rows.nodes:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Final
 import msgspec
 
 from crdt.database import Database, store_errors
+from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
@@ -38,6 +40,9 @@ from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.calling import SIGNAL
+from daemon.mesh.mesh import Clocks, Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
@@ -54,8 +59,9 @@ from daemon.pairing import Pairing
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
 from transport.discovery import Discovery
-from transport.endpoint import Endpoint
+from transport.endpoint import Endpoint, Handler
 from transport.local_addresses import local_addresses
+from transport.switchboard import steady_ms
 from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
@@ -112,14 +118,18 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        _service(home, key) as service,
-        Endpoint(config.peer_port, {HANDLER_NAME: service.pairing.answer}) as endpoint,
+        _service(home, key, config) as service,
+        Endpoint(config.peer_port, _handlers(service)) as endpoint,
         ApiServer(service, config.port) as server,
         AsyncExitStack() as more,
     ):
-        service.peer_port = endpoint.port
+        service.mesh.peer_port = endpoint.port
+        await more.enter_async_context(service.mesh)
+        discovery = None
         if config.discovery:
-            await more.enter_async_context(_discovery(service, endpoint.port))
+            discovery = await more.enter_async_context(
+                _discovery(service, endpoint.port)
+            )
         url = f"http://127.0.0.1:{server.port}"
         record = RunRecord(os.getpid(), server.port, endpoint.port, url)
         with announced(home, record):
@@ -134,6 +144,7 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
                     tasks.create_task(_stop_with(service.owner, stop)),
                     tasks.create_task(_stop_when_joined(service.joiner, stop)),
                     tasks.create_task(service.pairing.keep_time()),
+                    tasks.create_task(_follow(service.mesh, discovery)),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
@@ -158,6 +169,17 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     stop.set()
 
 
+def _handlers(service: Service) -> Mapping[str, Handler]:
+    """Return what is done with requests to the endpoint, by name."""
+    return {HANDLER_NAME: service.pairing.answer, SIGNAL: service.mesh.signal}
+
+
+async def _follow(mesh: Mesh, discovery: Discovery | None) -> None:
+    """Let the mesh know who is near."""
+    if discovery is not None:
+        await mesh.follow_discovery(discovery)
+
+
 @asynccontextmanager
 async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
     """Be seen by members on the local network, and by whoever is invited."""
@@ -180,7 +202,7 @@ async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
     """Open the store and everything that reads and writes it."""
     started_ms = _wall_ms()
     metrics = Metrics()
@@ -201,6 +223,19 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             watchers.live_bodies = await open_parts.enter_async_context(
                 LiveBodies(store, _monotonic_ms)
             )
+            envelopes = open_parts.enter_context(
+                EnvelopeReader(database, held.identity.device)
+            )
+            carriers = ThreadPoolExecutor(1, "envelopes")
+            open_parts.callback(carriers.shutdown, cancel_futures=True)
+            watchers.mesh = mesh = Mesh(
+                owner,
+                held.identity,
+                envelopes,
+                carriers,
+                _clocks(),
+                servers=config.ice,
+            )
             service = Service(
                 home=home,
                 token=api_token(home),
@@ -208,6 +243,8 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 identity=held.identity,
                 key_source=key.source,
                 owner=owner,
+                mesh=mesh,
+                devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
                 reader=reader,
                 slow_reader=slow_reader,
@@ -215,7 +252,7 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
-                pairing=_pairing(held, owner, lambda: own_addresses(service.peer_port)),
+                pairing=_pairing(held, owner, mesh),
                 joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
@@ -225,9 +262,10 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             yield service
 
 
-def _pairing(
-    held: Secrets, owner: Owner, addresses: Callable[[], Sequence[str]]
-) -> Pairing:
+def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:
+    def addresses() -> Sequence[str]:
+        return own_addresses(mesh.peer_port)
+
     admission = RosterAdmission(
         owner=owner,
         identity=held.identity,
@@ -235,7 +273,7 @@ def _pairing(
         addresses=addresses,
         wall_ms=_wall_ms,
         randomness=os.urandom,
-        tell=lambda _: None,
+        tell=mesh.roster_changed,
     )
     return Pairing(
         admission,
@@ -252,12 +290,15 @@ class _Watchers:
     metrics: Metrics
     events: EventLog
     live_bodies: LiveBodies | None = None
+    mesh: Mesh | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
         self.metrics.commits += 1
         self.metrics.events += len(committed.events)
         self.events.extend(committed.first_event, committed.events)
+        if self.mesh is not None:
+            self.mesh.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 
@@ -279,6 +320,16 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
+    )
+
+
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
     )
 
 

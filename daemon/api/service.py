@@ -15,6 +15,8 @@ from crdt.key_sources import Source
 from daemon.event_log import EventLog
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
 from daemon.pairing import Pairing
@@ -34,6 +36,8 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
+    mesh: Mesh
+    devices: Overview
     live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
@@ -51,8 +55,6 @@ class Service:
     started_ms: int
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
-    peer_port: int = 0
-    """Where the endpoint for peers listens, once it does."""
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def store_bytes(self) -> int:
