@@ -39,7 +39,7 @@ class UnconnectedError(Exception):
 def tune() -> None:
     """Set what aiortc and aioice take from their modules only.
 
-    A dead peer is noticed in 6 s instead of 32; a lost packet is sent again after
+    A dead peer is noticed in about 6 s instead of 32; a lost packet is sent again after
     0.25 s instead of 1.
     """
     aioice.ice.CONSENT_INTERVAL = 2
