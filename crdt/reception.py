@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from crdt.bodies import body_hash, load_body, save_body
+from crdt.bodies import body_hash
 from crdt.energy import MAX_LANDMARK
 from crdt.errors import MalformedError
 from crdt.ids import EdgeId, NodeKey
@@ -126,7 +126,7 @@ def _stage_edge(
 
 def _merge_body(group: Group, key: NodeKey, update: bytes) -> None:
     number = group.mention(key)
-    document = load_body(group.connection, number, group.client_id)
+    document = group.bodies.load(number)
     document.apply(update)
-    hashes = save_body(group.connection, number, document, update)
+    hashes = group.bodies.save(number, document, update)
     group.set_body(number, document.text(), hashes)

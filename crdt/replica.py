@@ -19,6 +19,7 @@ import msgspec
 
 from crdt import digest, journal
 from crdt.backup import write_backup
+from crdt.bodies import OpenBodies
 from crdt.commands import Executable
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
@@ -77,6 +78,7 @@ class Replica:
         self._outbox = Outbox(self._connection, identity, keys, randomness)
         self._monotonic_ms = monotonic_ms
         self._schedule = SealingSchedule()
+        self._bodies = OpenBodies(self._connection, identity.client_id)
         with store_errors():
             self.totals = read_totals(self._connection)
             self._commits = commit_number(self._connection)
@@ -232,6 +234,7 @@ class Replica:
             self._identity.device,
             self._identity.client_id,
             frozenset({self._identity.client_id}),
+            self._bodies,
             now_ms,
         )
         unsealed, schedule = self._unsealed, copy(self._schedule)

@@ -15,7 +15,8 @@ from typing import Final, TypeAlias, assert_never
 from crdt.chain import EMPTY_CHAIN, ChainHead
 from crdt.ids import DeviceId, SpaceId
 from crdt.keys import device_id
-from crdt.statement import (
+from crdt.statement import Statement
+from crdt.statement_kinds import (
     Add,
     Enrol,
     Epoch,
@@ -25,7 +26,6 @@ from crdt.statement import (
     Rename,
     Role,
     Rotate,
-    Statement,
 )
 
 MAX_READERS: Final = 128
