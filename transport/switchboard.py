@@ -25,6 +25,7 @@ from transport.chunks import Bind, Channel, decode_message, encode_message
 from transport.ice_servers import IceServers
 from transport.link import Link
 from transport.rtc_parts import UnconnectedError, tune
+from transport.sctp_speed import hurry
 from transport.signalling import (
     SESSION_BYTES,
     BindRole,
@@ -107,6 +108,7 @@ class Switchboard:
         `wall_ms` is the time of day, as offers carry it.
         """
         tune()
+        hurry()
         self._me = me
         self._member = member
         self._servers = servers or IceServers()

@@ -48,6 +48,7 @@ from transport.rtc_parts import (
     Sctp,
     UnconnectedError,
 )
+from transport.sctp_speed import FastSctp, fits
 
 HELD_MESSAGES: Final = 64
 """Messages that may come before the peer has proved who it is."""
@@ -84,7 +85,8 @@ class Connection:
         self._gatherer = Gatherer(ice)
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = Dtls(self._ice, [certificate])
-        self._sctp = Sctp(self._dtls, self._deliver, self._misbehave)
+        sctp = FastSctp if fits() else Sctp
+        self._sctp = sctp(self._dtls, self._deliver, self._misbehave)
         self._channels = {channel: self._open(channel) for channel in Channel}
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
