@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from getpass import getpass
@@ -23,7 +23,6 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import format_id
 from crdt.key_sources import StoreKey
 from crdt.replica import Committed, Replica
-from daemon.admitting import RosterAdmission
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -33,10 +32,8 @@ from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
 from daemon.home_exchange import take_over
-from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.metrics import Metrics
-from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
     ALIVE,
     READY,
@@ -47,12 +44,8 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Peering, peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
-from transport.discovery import Discovery
-from transport.endpoint import Endpoint
-from transport.local_addresses import local_addresses
-from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -109,15 +102,12 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
         _service(home, key) as service,
-        Endpoint(config.peer_port, {HANDLER_NAME: service.pairing.answer}) as endpoint,
+        service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
-        AsyncExitStack() as more,
     ):
-        service.peer_port = endpoint.port
-        if config.discovery:
-            await more.enter_async_context(_discovery(service, endpoint.port))
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, endpoint.port, url)
+        peer_port, joiner = service.peering.port, service.peering.joiner
+        record = RunRecord(os.getpid(), server.port, peer_port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -128,16 +118,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
-                    tasks.create_task(_stop_when_joined(service.joiner, stop)),
-                    tasks.create_task(service.pairing.keep_time()),
+                    tasks.create_task(_stop_when_joined(joiner, stop)),
+                    tasks.create_task(service.peering.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
-    if not service.joiner.has_joined.is_set():
+    if not joiner.has_joined.is_set():
         return None
-    return msgspec.structs.replace(config, port=server.port, peer_port=endpoint.port)
+    return msgspec.structs.replace(config, port=server.port, peer_port=peer_port)
 
 
 async def _keep_watchdog() -> None:
@@ -152,21 +142,6 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     """Stop the daemon if the thread that owns the store ends by a fault."""
     await owner.wait_ended()
     stop.set()
-
-
-@asynccontextmanager
-async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
-    """Be seen by members on the local network, and by whoever is invited."""
-
-    def known() -> Ring:
-        replica = service.owner.replica
-        return ring(service.identity.device, replica.roster.ranked, replica.keys)
-
-    async with Discovery(port, known, local_addresses, _wall_ms) as discovery:
-        service.pairing.offering = lambda nameplate: discovery.offering(
-            nameplate, os.urandom(TOKEN_BYTES)
-        )
-        yield discovery
 
 
 async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
@@ -199,7 +174,7 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             slow_reader = open_parts.enter_context(GraphReader(database, index))
             threads = ThreadPoolExecutor(1, "reader")
             open_parts.callback(threads.shutdown, cancel_futures=True)
-            service = Service(
+            yield Service(
                 home=home,
                 token=api_token(home),
                 space=format_id(held.keys.space_id),
@@ -211,34 +186,16 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 threads=threads,
                 events=events,
                 metrics=metrics,
-                pairing=_pairing(held, owner, lambda: own_addresses(service.peer_port)),
-                joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
+                peering=_peering(home, key, held, owner),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
-            yield service
 
 
-def _pairing(
-    held: Secrets, owner: Owner, addresses: Callable[[], Sequence[str]]
-) -> Pairing:
-    admission = RosterAdmission(
-        owner=owner,
-        identity=held.identity,
-        space=held.keys.space,
-        addresses=addresses,
-        wall_ms=_wall_ms,
-        randomness=os.urandom,
-        tell=lambda _: None,
-    )
-    return Pairing(
-        admission,
-        addresses=addresses,
-        monotonic_ms=_monotonic_ms,
-        randomness=os.urandom,
-    )
+def _peering(home: Path, key: StoreKey, held: Secrets, owner: Owner) -> Peering:
+    return peering(home, key, held, owner, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms)
 
 
 def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:

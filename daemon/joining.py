@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeAlias, TypeVar
 
 from crdt.errors import FractalityError, NotFoundError, PeerError
 from crdt.identity import DEVICE_RANDOMNESS_BYTES
-from transport.endpoint import PostError
+from transport.endpoint import PostError, post
 from transport.gift import Joined, examine, newcomer, unfinished_identity
 from transport.joining import Action, Ask, Consent, Ended, Examine, Joining
 from transport.joining import Joined as Finished
@@ -24,7 +24,6 @@ from transport.pairing_messages import ATTEMPT_BYTES
 HANDLER_NAME: Final = "pair"
 """Of the endpoint."""
 MAX_REPEATS: Final = 5
-REPEAT_SECONDS: Final = 1.0
 FIND_SECONDS: Final = 20.0
 
 Post: TypeAlias = Callable[[str, str, bytes], Awaitable[bytes]]
@@ -48,6 +47,16 @@ class PairingLostError(FractalityError):
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """How inviters are reached."""
+
+    post: Post = post
+    finder: Finder | None = None
+    repeat_seconds: float = 1.0
+    """How long to wait before a question is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Applicant:
     """A device that wants to join, as far as it depends on where it is made."""
 
@@ -55,8 +64,7 @@ class Applicant:
     randomness: Callable[[int], bytes]
     keep: Callable[[Joined], Awaitable[None]]
     """Makes the device durable, but not yet this home's."""
-    post: Post
-    finder: Finder | None
+    ways: Ways
 
 
 async def join(applicant: Applicant, link: PairingLink, address: str | None) -> Joined:
@@ -65,25 +73,23 @@ async def join(applicant: Applicant, link: PairingLink, address: str | None) -> 
     Raises `PairingError`, `NoInviterError` or `PairingLostError`, each with a sentence
     for the person, or what `keep` raises.
     """
-    found = _places(applicant.finder, link, address)
+    finder = applicant.ways.finder
     try:
         async with asyncio.timeout(FIND_SECONDS) as patience:
-            async for place in found:
+            async for place in _places(finder, link, address):
                 joining = Joining(
                     link.code, applicant.randomness(ATTEMPT_BYTES), applicant.randomness
                 )
                 hello = joining.start().message
                 try:
-                    welcome = await applicant.post(place, HANDLER_NAME, hello)
+                    welcome = await applicant.ways.post(place, HANDLER_NAME, hello)
                 except PostError:
                     continue
                 patience.reschedule(None)
                 return await _Talk(applicant, place, joining).to_the_end(welcome)
     except TimeoutError:
         pass
-    raise NoInviterError(
-        _nobody(link, address, is_seeking=applicant.finder is not None)
-    )
+    raise NoInviterError(_nobody(link, address, is_seeking=finder is not None))
 
 
 async def _places(
@@ -144,15 +150,17 @@ class _Talk:
     async def _answer(self, question: bytes) -> bytes:
         for _ in range(MAX_REPEATS):
             try:
-                return await self.applicant.post(self.place, HANDLER_NAME, question)
+                return await self.applicant.ways.post(
+                    self.place, HANDLER_NAME, question
+                )
             except PostError:
-                await asyncio.sleep(REPEAT_SECONDS)
+                await asyncio.sleep(self.applicant.ways.repeat_seconds)
         raise PairingLostError(f"{_SILENT} {_AGAIN}")
 
     async def _tell(self, message: bytes) -> None:
         """Send what is a courtesy: if it does not arrive, time does the same."""
         try:
-            await self.applicant.post(self.place, HANDLER_NAME, message)
+            await self.applicant.ways.post(self.place, HANDLER_NAME, message)
         except PostError:
             return
 

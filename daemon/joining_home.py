@@ -25,7 +25,7 @@ from daemon.home_exchange import (
     take_over,
     write_device,
 )
-from daemon.joining import Applicant, Finder, Post, join
+from daemon.joining import Applicant, Ways, join
 from daemon.owner import Owner
 from daemon.setup import (
     AskPassphrase,
@@ -34,7 +34,6 @@ from daemon.setup import (
     open_key,
     refuse_existing,
 )
-from transport.endpoint import post
 from transport.gift import Joined
 from transport.pairing_code import PairingLink
 
@@ -88,7 +87,7 @@ def join_home(
     name: str | None,
     key_source: Source | None,
     ask_passphrase: AskPassphrase | None,
-    finder: Finder | None,
+    ways: Ways,
     environment: Mapping[str, str] = os.environ,
 ) -> JoinResult:
     """Make the device of a home that no daemon serves one of the inviter's person.
@@ -108,9 +107,7 @@ def join_home(
             async def keep(joined: Joined) -> None:
                 write_device(folder, key.key, joined, _wall_ms())
 
-            applicant = Applicant(
-                name or _host_name(), secrets.token_bytes, keep, post, finder
-            )
+            applicant = Applicant(name or _host_name(), secrets.token_bytes, keep, ways)
             joined = asyncio.run(join(applicant, link, address))
             settle(home)
         take_over(home)
@@ -124,9 +121,8 @@ class HomeJoiner:
     home: Path
     key: StoreKey
     owner: Owner
-    finder: Finder | None
+    ways: Ways
     wall_ms: Callable[[], int]
-    post: Post = post
     has_joined: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when `take_over` has something to do: stop serving, call it, serve again."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -150,9 +146,7 @@ class HomeJoiner:
                     # What was written after this would be lost with the store.
                     await self.owner.retire(check_replaceable)
 
-                applicant = Applicant(
-                    name, secrets.token_bytes, keep, self.post, self.finder
-                )
+                applicant = Applicant(name, secrets.token_bytes, keep, self.ways)
                 try:
                     joined = await join(applicant, link, address)
                     settle(self.home)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
+from daemon.joining import Ways
 from transport.addresses import Address
 from transport.discovery import pairing_offers
 from transport.local_addresses import local_addresses
@@ -11,6 +12,11 @@ from transport.multicast import MulticastError
 def own_addresses(port: int) -> Sequence[str]:
     """Return where other devices of the network may reach an endpoint of this one."""
     return [str(Address.checked(str(ip), port)) for ip in local_addresses()]
+
+
+def nearby_ways() -> Ways:
+    """Return how inviters are reached from this machine."""
+    return Ways(finder=NearbyInviters())
 
 
 class NearbyInviters:

@@ -13,10 +13,9 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
-from daemon.joining_home import HomeJoiner
 from daemon.metrics import Metrics
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Peering
 
 Result = TypeVar("Result")
 
@@ -40,15 +39,12 @@ class Service:
     """One thread: a reader is used by one thread at a time."""
     events: EventLog
     metrics: Metrics
-    pairing: Pairing
-    joiner: HomeJoiner
+    peering: Peering
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
-    peer_port: int = 0
-    """Where the endpoint for peers listens, once it does."""
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def store_bytes(self) -> int:

@@ -185,7 +185,7 @@ class Installed:
     ) -> JoinedDevice:
         """See `Local`."""
         from daemon.joining_home import join_home
-        from daemon.nearby import NearbyInviters
+        from daemon.nearby import nearby_ways
         from transport.addresses import parse_address
         from transport.pairing_code import parse_link
 
@@ -196,7 +196,7 @@ class Installed:
             name=name,
             key_source=key_source,
             ask_passphrase=ask_passphrase,
-            finder=NearbyInviters(),
+            ways=nearby_ways(),
         )
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:

@@ -73,6 +73,8 @@ def join(
     Works in a new home, and with a daemon that runs on a home in which nothing was
     written yet. Nothing is kept unless all of it is there: keys, devices, person.
     """
+    if endpoint is None and sys.stderr.isatty():
+        hint("Looking for the device that invites …")
     try:
         client = session.client()
     except DaemonAbsentError:
