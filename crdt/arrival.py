@@ -198,7 +198,9 @@ class Examination:
         epoch = self.keys.epoch(header.epoch_key_id)
         if epoch is None:
             return Refusal(header.device, header.sequence, Cause.NO_KEY)
-        changes, size = parse_changes(open_payload(envelope, epoch), member.client_id)
+        opened = open_payload(envelope, epoch)
+        clients = {each.client_id for each in self.roster.members.values()}
+        changes, size = parse_changes(opened, member.client_id, clients)
         head = head_after(envelope)
         self.heads[header.device] = head
         self._accepted[header.device, header.sequence] = envelope.encoded

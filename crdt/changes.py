@@ -5,9 +5,11 @@ them touches a document.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from crdt.errors import ForgedError
 from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
 from crdt.yjs_creations import Creations, read_creations
 from crdt.yjs_profile import BODY, SHARD
@@ -29,10 +31,11 @@ ParsedChange: TypeAlias = ParsedShardChange | BodyChange | EnergyChange
 
 
 def parse_changes(
-    changes: Sequence[Change], client_id: int
+    changes: Sequence[Change], client_id: int, devices: AbstractSet[int]
 ) -> tuple[Sequence[ParsedChange], int]:
     """Return changes that a device with this client id may make, and their bytes.
 
+    `devices` are the client ids of all devices: only their owners write under them.
     Raises `MalformedError` or `ForgedError`.
     """
     parsed: list[ParsedChange] = []
@@ -45,7 +48,10 @@ def parse_changes(
             case BodyChange(update=update):
                 # A body is also edited by Yjs clients, each under an id of its own.
                 size += len(update)
-                parse(update, BODY)
+                others = devices - {client_id}
+                if not others.isdisjoint(parse(update, BODY).clients):
+                    message = "update: writes under the client id of another device"
+                    raise ForgedError(message)
                 parsed.append(change)
             case EnergyChange(accumulators=accumulators):
                 size += 32 * len(accumulators)

@@ -136,6 +136,16 @@ class Once(Command, frozen=True, tag="once", kw_only=True):
     command: "AnyCommand"
 
 
+class EditBody(Command, frozen=True, tag="edit_body", kw_only=True):
+    """Merge what Yjs clients did to a node's long text, all of it or nothing.
+
+    It becomes this device's own change. Never decoded from JSON.
+    """
+
+    key: str
+    updates: tuple[bytes, ...]
+
+
 AnyCommand: TypeAlias = (
     PutNode
     | AddNode
@@ -149,3 +159,6 @@ AnyCommand: TypeAlias = (
     | ImportNode
     | ImportEdge
 )
+
+Executable: TypeAlias = AnyCommand | EditBody | Once
+"""What the replica carries out; `AnyCommand` of it may come from outside."""

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from crdt import checks
-from crdt.bodies import load_body, save_body
 from crdt.commands import (
     AddNode,
-    AnyCommand,
     DeleteEdge,
     DeleteNode,
+    EditBody,
+    Executable,
     ImportEdge,
     ImportNode,
     Once,
@@ -25,7 +25,7 @@ from crdt.commands import (
     PutNode,
     RestoreNode,
 )
-from crdt.errors import ConflictError, NotFoundError
+from crdt.errors import ConflictError, InvalidError, NotFoundError, PeerError
 from crdt.ids import NodeKey, check_key, edge_id, parse_edge_id
 from crdt.payload import BodyChange
 from crdt.records import Edge, Metadata, Node
@@ -45,7 +45,7 @@ class Outcome(msgspec.Struct, frozen=True):
     is_changed: bool = True
 
 
-def execute(group: Group, command: AnyCommand | Once) -> Outcome:
+def execute(group: Group, command: Executable) -> Outcome:
     """Stage one command, or raise a `RefusedError`."""
     match command:
         case Once():
@@ -68,6 +68,8 @@ def execute(group: Group, command: AnyCommand | Once) -> Outcome:
             return _pulse(group, command)
         case PutBody():
             return _put_body(group, command)
+        case EditBody():
+            return _edit_body(group, command)
         case ImportNode():
             return _import_node(group, command)
         case ImportEdge():
@@ -241,13 +243,33 @@ def _pulse(group: Group, command: Pulse) -> Outcome:
 def _put_body(group: Group, command: PutBody) -> Outcome:
     checks.check_body(command.text)
     number, node = _visible(group, command.key)
-    document = load_body(group.connection, number, group.client_id)
+    document = group.bodies.load(number)
     if document.text() == command.text:
         return Outcome(node.key, is_changed=False)
     update = document.replace(command.text)
-    hashes = save_body(group.connection, number, document, update)
+    hashes = group.bodies.save(number, document, update)
     group.changes.append(BodyChange(node.key, update))
     group.set_body(number, command.text, hashes)
+    return Outcome(node.key)
+
+
+def _edit_body(group: Group, command: EditBody) -> Outcome:
+    number, node = _visible(group, command.key)
+    document = group.bodies.load(number)
+    size = len(document.text().encode())
+    try:
+        news = document.edit(command.updates, group.device_clients)
+        if not news:
+            return Outcome(node.key, is_changed=False)
+        text = document.text()
+        if len(text.encode()) > size:
+            # What two devices made too long together may be made shorter.
+            checks.check_body(text)
+        hashes = group.bodies.save(number, document, *news)
+    except PeerError as error:
+        raise InvalidError("update", str(error)) from None
+    group.changes += [BodyChange(node.key, update) for update in news]
+    group.set_body(number, text, hashes)
     return Outcome(node.key)
 
 

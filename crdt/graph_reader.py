@@ -12,7 +12,7 @@ import apsw
 import msgspec
 
 from crdt import traversal
-from crdt.bodies import load_body
+from crdt.bodies import load_body, missing_of_body
 from crdt.database import Database, store_errors
 from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
@@ -211,6 +211,15 @@ class GraphReader:
         number = self._visible(key)
         with store_errors():
             return load_body(self._connection, number, 1).text()
+
+    def missing_of_body(self, key: str, state_vector: bytes) -> tuple[bytes, bytes]:
+        """Return what of a visible node's body a Yjs document lacks, and its state.
+
+        Raises `NotFoundError`, or `MalformedError` for what is no state vector.
+        """
+        number = self._visible(key)
+        with store_errors():
+            return missing_of_body(self._connection, number, state_vector)
 
     def stream(
         self, key: str, *, since_ms: int, until_ms: int, bucket: Bucket, limit: int

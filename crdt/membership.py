@@ -69,6 +69,12 @@ class Membership:
             if member.may_read and device != self.identity.device
         )
 
+    @property
+    def device_clients(self) -> frozenset[int]:
+        """The Yjs client ids of all devices, removed ones too."""
+        known = (member.client_id for member in self.roster.members.values())
+        return frozenset({self.identity.client_id, *known})
+
     def with_own(self) -> "Membership":
         """Return the membership with this device in it, by its person's word."""
         if not self.identity.enrolment or self.roster.member(self.identity.device):

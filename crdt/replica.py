@@ -18,7 +18,7 @@ from crdt.arrival import Acceptance, Cause, Examination, Fork, Refusal
 from crdt.backup import write_backup
 from crdt.chain import ChainHead
 from crdt.chain_store import ChainStore
-from crdt.commands import AnyCommand, Once
+from crdt.commands import Executable
 from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.errors import MalformedError, RefusedError
@@ -30,6 +30,7 @@ from crdt.identity import Identity
 from crdt.ids import DeviceId, NodeKey
 from crdt.membership import Membership, RosterChange, Said
 from crdt.node_changes import last_change
+from crdt.payload import BodyChange
 from crdt.pruning import Pruning
 from crdt.reception import merge_changes
 from crdt.roster import Roster
@@ -53,6 +54,8 @@ class Committed:
     """For watchers."""
     advanced: Sequence[tuple[DeviceId, int, bytes]] = ()
     """Envelopes (device, sequence, bytes) that can be given to other devices now."""
+    bodies: Sequence[BodyChange] = ()
+    """What became durable of bodies, from whomever it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Replica:
             randomness=randomness,
             monotonic_ms=monotonic_ms,
         )
+        self._writer.device_clients = self._membership.device_clients
         self._pruning = Pruning(self._writer, self._chains, self._acknowledgements)
         self._adopt_former_chains()
         self._enter(self._membership.with_own(), None)
@@ -169,7 +173,7 @@ class Replica:
         """When `seal` should be called; None if nothing waits."""
         return self._writer.seal_due_ms
 
-    def apply(self, commands: Iterable[AnyCommand | Once], now_ms: int) -> Committed:
+    def apply(self, commands: Iterable[Executable], now_ms: int) -> Committed:
         """Carry out commands in order as one durable group.
 
         A refused command changes nothing and the others stand. Raises `StoreError`
@@ -185,7 +189,8 @@ class Replica:
                     outcomes.append(refusal)
 
         group = self._writer.commit(stage, OWN_DEVICE, now_ms)
-        return self._told(group.events, outcomes)
+        bodies = [each for each in group.changes if isinstance(each, BodyChange)]
+        return self._told(group.events, outcomes, bodies)
 
     def receive_envelopes(self, encoded: Sequence[bytes], now_ms: int) -> Reception:
         """Take what is acceptable of other devices' envelopes, durably.
@@ -194,6 +199,7 @@ class Replica:
         """
         refused: list[Refusal] = []
         events: list[Event] = []
+        bodies: list[BodyChange] = []
         barred: dict[Place, Cause] = {}
         first = 0
         while first < len(encoded):
@@ -206,8 +212,10 @@ class Replica:
                 barred[error.place] = Cause.MALFORMED
                 continue
             refused += [each for each in verdicts if isinstance(each, Refusal)]
+            bodies += _body_changes(accepted)
             first += len(verdicts)
-        return Reception(self._told(events), self.vector, refused)
+        committed = self._told(events, bodies=bodies)
+        return Reception(committed, self.vector, refused)
 
     def receive_statements(self, encoded: Sequence[bytes], now_ms: int) -> RosterChange:
         """Take statements of other devices, durably, and say what follows from them."""
@@ -312,9 +320,11 @@ class Replica:
         self,
         events: Sequence[Event],
         outcomes: Sequence[Outcome | RefusedError] = (),
+        bodies: Sequence[BodyChange] = (),
     ) -> Committed:
         first = self.totals.events - len(events) + 1
-        return Committed(outcomes, first, events, self._writer.take_advanced())
+        advanced = self._writer.take_advanced()
+        return Committed(outcomes, first, events, advanced, bodies)
 
     def _examination(self, barred: Mapping[Place, Cause]) -> Examination:
         return Examination(
@@ -379,6 +389,7 @@ class Replica:
         self._chains.accept({})
         self._membership = membership
         self._writer.use_keys(membership.keys)
+        self._writer.device_clients = membership.device_clients
         self._writer.node_changes.floor = floor if has_readers else None
         for device in membership.readers - before.readers:
             if now_ms is not None:
@@ -392,3 +403,8 @@ class Replica:
             with self._writer.transaction():
                 self._chains.write_heads(heads)
             self._chains.accept(heads)
+
+
+def _body_changes(accepted: Iterable[Acceptance]) -> list[BodyChange]:
+    changes = (change for each in accepted for change in each.changes)
+    return [change for change in changes if isinstance(change, BodyChange)]

@@ -10,6 +10,7 @@ Rules of this file:
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ import msgspec
 
 from crdt import digest, energy
 from crdt.adjacency import PRESENT
-from crdt.bodies import body_hash
+from crdt.bodies import OpenBodies, body_hash
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.early_changes import EarlyEdges, edge_over_early, node_over_early
 from crdt.events import Event
@@ -61,6 +62,9 @@ class Group:
     keys: SpaceKeys
     device: DeviceId
     client_id: int
+    device_clients: AbstractSet[int]
+    """Client ids of the space's devices, this one's among them."""
+    bodies: OpenBodies
     now_ms: int
     tally: Tally = field(default_factory=Tally)
     events: list[Event] = field(default_factory=list)

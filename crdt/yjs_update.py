@@ -55,6 +55,8 @@ class ParsedUpdate:
     """In a text, elements that it makes the first of a run: no pair may end there."""
     pair_halves: AbstractSet[Id]
     """Second halves of the surrogate pairs in its text."""
+    deletes_at: int
+    """Where in its bytes the structs end and the deletions begin."""
 
     def fits(self, state: Mapping[int, int]) -> bool:
         """Whether a document with this state vector can apply all of it now.
@@ -63,6 +65,16 @@ class ParsedUpdate:
         """
         return all(
             state.get(client, 0) >= clock for client, clock in self.needs.items()
+        )
+
+    def goes_beyond(
+        self, state: Mapping[int, int], clients: Container[int] | None = None
+    ) -> bool:
+        """Whether it has structs, of `clients` or of any, that this state lacks."""
+        return any(
+            end > state.get(client, 0)
+            for client, (_, end) in self.clients.items()
+            if clients is None or client in clients
         )
 
     def splits_pair(self, halves: AbstractSet[Id], state: Mapping[int, int]) -> bool:
@@ -91,8 +103,8 @@ def parse(
     """Return what `update` carries, or raise `MalformedError`."""
     found = Findings()
     try:
-        at = read_clients(update, profile, max_structs, found)
-        at = read_deletes(update, at, found)
+        deletes_at = read_clients(update, profile, max_structs, found)
+        at = read_deletes(update, deletes_at, found)
     except IndexError:
         raise MalformedError("update: ends early") from None
     except UnicodeDecodeError:
@@ -110,6 +122,7 @@ def parse(
         deletes=found.deletes,
         cuts=found.cuts,
         pair_halves=found.pair_halves,
+        deletes_at=deletes_at,
     )
 
 

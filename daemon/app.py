@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from getpass import getpass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from crdt.database import Database, store_errors
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
-from crdt.ids import format_id
+from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
 from crdt.replica import Committed, Replica
 from daemon.api.openapi import openapi_document
@@ -33,6 +34,8 @@ from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
 from daemon.home_exchange import take_over
 from daemon.joining_home import HomeJoiner
+from daemon.live.bodies import LiveBodies
+from daemon.live.room import BodyStore
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -46,6 +49,7 @@ from daemon.notify import (
 from daemon.owner import Owner
 from daemon.peering import Peering, peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
+from daemon.tickets import Tickets
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -157,23 +161,21 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
     metrics = Metrics()
     with Database(home, key.key) as database:
         held = load_secrets(database.writer)
-        events = EventLog(0)
-
-        def tell(committed: Committed) -> None:
-            metrics.commits += 1
-            metrics.events += len(committed.events)
-            events.extend(committed.first_event, committed.events)
-
+        watchers = _Watchers(metrics, EventLog(0))
         async with AsyncExitStack() as open_parts:
             owner = await open_parts.enter_async_context(
-                Owner(_opener(database, held), _wall_ms, _monotonic_ms, tell)
+                Owner(_opener(database, held), _wall_ms, _monotonic_ms, watchers.tell)
             )
-            events.last = owner.replica.totals.events
+            watchers.events.last = owner.replica.totals.events
             index = owner.replica.index
             reader = open_parts.enter_context(GraphReader(database, index))
             slow_reader = open_parts.enter_context(GraphReader(database, index))
             threads = ThreadPoolExecutor(1, "reader")
             open_parts.callback(threads.shutdown, cancel_futures=True)
+            store = _body_store(owner, slow_reader, threads)
+            watchers.live_bodies = await open_parts.enter_async_context(
+                LiveBodies(store, _monotonic_ms)
+            )
             yield Service(
                 home=home,
                 token=api_token(home),
@@ -181,10 +183,12 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 identity=held.identity,
                 key_source=key.source,
                 owner=owner,
+                live_bodies=watchers.live_bodies,
                 reader=reader,
                 slow_reader=slow_reader,
                 threads=threads,
-                events=events,
+                events=watchers.events,
+                tickets=Tickets(os.urandom),
                 metrics=metrics,
                 peering=_peering(home, key, held, owner),
                 openapi=openapi_document(ROUTES, VERSION),
@@ -196,6 +200,33 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
 
 def _peering(home: Path, key: StoreKey, held: Secrets, owner: Owner) -> Peering:
     return peering(home, key, held, owner, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms)
+
+
+@dataclass(slots=True)
+class _Watchers:
+    """Who is told of each commit."""
+
+    metrics: Metrics
+    events: EventLog
+    live_bodies: LiveBodies | None = None
+
+    def tell(self, committed: Committed) -> None:
+        """Pass on what became durable."""
+        self.metrics.commits += 1
+        self.metrics.events += len(committed.events)
+        self.events.extend(committed.first_event, committed.events)
+        if self.live_bodies is not None:
+            self.live_bodies.tell(committed)
+
+
+def _body_store(
+    owner: Owner, reader: GraphReader, threads: ThreadPoolExecutor
+) -> BodyStore:
+    async def missing(key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
+        loop, ask = asyncio.get_running_loop(), reader.missing_of_body
+        return await loop.run_in_executor(threads, ask, key, state)
+
+    return BodyStore(owner.write, missing)
 
 
 def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:

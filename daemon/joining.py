@@ -8,11 +8,13 @@ Rules of this file:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from crdt.errors import FractalityError, NotFoundError, PeerError
+from crdt.errors import FractalityError, InvalidError, NotFoundError, PeerError
 from crdt.identity import DEVICE_RANDOMNESS_BYTES
+from transport.addresses import Address, parse_address
 from transport.endpoint import PostError, post
 from transport.gift import Joined, examine, newcomer, unfinished_identity
 from transport.joining import Action, Ask, Consent, Ended, Examine, Joining
@@ -26,7 +28,7 @@ HANDLER_NAME: Final = "pair"
 MAX_REPEATS: Final = 5
 FIND_SECONDS: Final = 20.0
 
-Post: TypeAlias = Callable[[str, str, bytes], Awaitable[bytes]]
+Post: TypeAlias = Callable[[Address, str, bytes], Awaitable[bytes]]
 """`transport.endpoint.post`."""
 _Expected = TypeVar("_Expected", Consent, Examine, Finished)
 
@@ -34,7 +36,7 @@ _Expected = TypeVar("_Expected", Consent, Examine, Finished)
 class Finder(Protocol):
     """Looks for inviters on the local network."""
 
-    def find_inviters(self, nameplate: int) -> AsyncIterator[str]:
+    def find_inviters(self, nameplate: int) -> AsyncIterator[Address]:
         """Yield the addresses of devices that invite under a number, as they appear."""
 
 
@@ -67,7 +69,9 @@ class Applicant:
     ways: Ways
 
 
-async def join(applicant: Applicant, link: PairingLink, address: str | None) -> Joined:
+async def join(
+    applicant: Applicant, link: PairingLink, address: Address | None
+) -> Joined:
     """Join by the first address at which an inviter answers.
 
     Raises `PairingError`, `NoInviterError` or `PairingLostError`, each with a sentence
@@ -93,12 +97,16 @@ async def join(applicant: Applicant, link: PairingLink, address: str | None) -> 
 
 
 async def _places(
-    finder: Finder | None, link: PairingLink, address: str | None
-) -> AsyncIterator[str]:
+    finder: Finder | None, link: PairingLink, address: Address | None
+) -> AsyncIterator[Address]:
     """Yield where to knock: where the person says, else all places that are known."""
-    for each in link.addresses if address is None else (address,):
-        yield each
-    if address is None and finder is not None:
+    if address is not None:
+        yield address
+        return
+    for text in link.addresses:
+        with suppress(InvalidError):
+            yield parse_address(text)
+    if finder is not None:
         async for each in finder.find_inviters(link.code.nameplate):
             yield each
 
@@ -108,7 +116,7 @@ class _Talk:
     """A try with an inviter that answers."""
 
     applicant: Applicant
-    place: str
+    place: Address
     joining: Joining
 
     async def to_the_end(self, welcome: bytes) -> Joined:
@@ -165,7 +173,7 @@ class _Talk:
             return
 
 
-def _nobody(link: PairingLink, address: str | None, *, is_seeking: bool) -> str:
+def _nobody(link: PairingLink, address: Address | None, *, is_seeking: bool) -> str:
     number = link.code.nameplate
     if address is not None:
         where = f"Nobody who invites devices answers at {address}."

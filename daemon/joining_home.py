@@ -34,6 +34,7 @@ from daemon.setup import (
     open_key,
     refuse_existing,
 )
+from transport.addresses import Address
 from transport.gift import Joined
 from transport.pairing_code import PairingLink
 
@@ -82,7 +83,7 @@ def check_replaceable(replica: Replica) -> None:
 def join_home(
     home: Path,
     link: PairingLink,
-    address: str | None,
+    address: Address | None,
     *,
     name: str | None,
     key_source: Source | None,
@@ -127,7 +128,9 @@ class HomeJoiner:
     """Set when `take_over` has something to do: stop serving, call it, serve again."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def join(self, link: PairingLink, address: str | None, name: str) -> Joined:
+    async def join(
+        self, link: PairingLink, address: Address | None, name: str
+    ) -> Joined:
         """Join, with a device of that name.
 
         Raises what kept it from joining; then everything goes on as before.

@@ -22,7 +22,7 @@ def nearby_ways() -> Ways:
 class NearbyInviters:
     """Listens on the network that this machine is on now."""
 
-    async def find_inviters(self, nameplate: int) -> AsyncIterator[str]:
+    async def find_inviters(self, nameplate: int) -> AsyncIterator[Address]:
         """Yield the addresses of devices that invite under a number, as they appear.
 
         Ends at once where the network lets nothing be heard.
@@ -31,6 +31,6 @@ class NearbyInviters:
             async with pairing_offers(nameplate, local_addresses()) as next_offer:
                 while True:
                     for address in await next_offer():
-                        yield str(address)
+                        yield address
         except MulticastError:
             return

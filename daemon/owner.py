@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
-from crdt.commands import AnyCommand, Once
+from crdt.commands import Executable
 from crdt.errors import RefusedError, StoreError
 from crdt.execution import Outcome
 from crdt.replica import Committed, Replica
@@ -39,7 +39,7 @@ _RETIRED: Final = (
 
 @dataclass(slots=True)
 class _Writes:
-    commands: Sequence[AnyCommand | Once]
+    commands: Sequence[Executable]
     done: "Future[Sequence[Outcome | RefusedError]]"
 
 
@@ -101,7 +101,7 @@ class Owner:
         if self._failure is not None and error is None:
             raise self._failure
 
-    async def write(self, command: AnyCommand | Once) -> Outcome:
+    async def write(self, command: Executable) -> Outcome:
         """Carry out one command durably, or raise why it was refused."""
         (outcome,) = await self.write_all((command,))
         if isinstance(outcome, RefusedError):
@@ -109,7 +109,7 @@ class Owner:
         return outcome
 
     async def write_all(
-        self, commands: Sequence[AnyCommand | Once]
+        self, commands: Sequence[Executable]
     ) -> Sequence[Outcome | RefusedError]:
         """Carry out commands in order, all in one durable group."""
         self._last_write_ms = self._monotonic_ms()
@@ -144,7 +144,7 @@ class Owner:
 
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
-        if committed.events or committed.advanced:
+        if committed.events or committed.advanced or committed.bodies:
             self._loop.call_soon_threadsafe(self._tell, committed)
 
     async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:

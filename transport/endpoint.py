@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from crdt.errors import FractalityError, MalformedError
+from transport.addresses import Address
 from transport.limits import Buckets, network_of
 from transport.requests import (
     END_OF_HEAD,
@@ -154,25 +155,24 @@ class Endpoint:
             return None
 
 
-async def post(address: str, name: str, body: bytes) -> bytes:
-    """Return what the endpoint at `address` ("host:port") answers to `name`.
+async def post(address: Address, name: str, body: bytes) -> bytes:
+    """Return what the endpoint at `address` answers to `name`.
 
     Raises `PostError`. Nothing here is secret or trusted: bodies are sealed.
     """
-    host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(
-                host.strip("[]"),
-                int(port),
+                address.host,
+                address.port,
                 limit=MAX_HEAD_BYTES,
                 happy_eyeballs_delay=0.25,
             )
-    except (OSError, ValueError):  # a timeout is an OSError
+    except (OSError, UnicodeError):  # a timeout is an OSError, a name may be none
         raise PostError(PostFailure.UNREACHABLE) from None
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            writer.write(format_request(address, name, body))
+            writer.write(format_request(str(address), name, body))
             length = parse_response(await reader.readuntil(END_OF_HEAD))
             if length is not None:
                 return await reader.readexactly(length)

@@ -24,6 +24,7 @@ from transport.chunked_link import ChunkedLink
 from transport.chunks import Bind, Channel, decode_message, encode_message
 from transport.ice_servers import IceServers
 from transport.link import Link
+from transport.rtc_parts import UnconnectedError, tune
 from transport.signalling import (
     SESSION_BYTES,
     BindRole,
@@ -37,7 +38,7 @@ from transport.signalling import (
     seal_answer,
     seal_offer,
 )
-from transport.webrtc import Connection, UnconnectedError, new_certificate, tune
+from transport.webrtc import Connection, new_certificate
 
 CONNECT_SECONDS: Final = 15
 """From the offer to the link."""
@@ -134,6 +135,16 @@ class Switchboard:
         traceback: TracebackType | None,
     ) -> bool | None:
         return await self._stack.__aexit__(kind, error, traceback)
+
+    @property
+    def me(self) -> DeviceId:
+        """The device whose links these are."""
+        return self._me.device
+
+    @property
+    def waiting(self) -> int:
+        """How many links wait to be accepted."""
+        return self._accepted.qsize()
 
     async def dial(self, peer: DeviceId, carry: Carry) -> Link:
         """Return a new link to `peer`; `carry` takes our offer to it.

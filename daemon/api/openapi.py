@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -13,8 +14,8 @@ from daemon.api.routing import Call, Route
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PATH_NAME: Final = re.compile(r"\{(\w+)\}")
 _SAFE: Final = frozenset({"GET"})
-_STREAMS: Final = frozenset({"/v1/batch", "/v1/import"})
-"""Carried out part by part: no receipt stands for the whole."""
+WITHOUT_RECEIPT: Final = frozenset({"/v1/batch", "/v1/import", "/v1/tickets"})
+"""Carried out part by part, or new each time: no receipt stands for the whole."""
 
 
 async def get_openapi(call: Call) -> web.Response:
@@ -50,7 +51,10 @@ def openapi_document(routes: Sequence[Route], version: str) -> bytes:
             "paths": paths,
             "components": {
                 "schemas": schemas,
-                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": {
+                    "token": {"type": "http", "scheme": "bearer"},
+                    "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+                },
             },
         }
     )
@@ -60,14 +64,17 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.handler.__name__,
         "summary": route.summary,
-        "security": [{"token": []}] if route.needs_token else [],
+        "security": _security(route),
         "parameters": [
             *_path_parameters(route),
             *_query_parameters(schemas[route.query.__name__]),
             *_header_parameters(route),
         ],
         "responses": {
-            **{str(status): _answer(kind) for status, kind in route.answers.items()},
+            **{
+                str(status): _answer(status, kind)
+                for status, kind in route.answers.items()
+            },
             "default": {
                 "description": "What went wrong (RFC 9457)",
                 "content": {CONTENT_TYPE: {"schema": _schema(Problem)}},
@@ -95,7 +102,7 @@ def _query_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _header_parameters(route: Route) -> list[dict[str, Any]]:
-    if route.method in _SAFE or route.path in _STREAMS:
+    if route.method in _SAFE or route.path in WITHOUT_RECEIPT:
         return []
     return [
         {
@@ -107,7 +114,16 @@ def _header_parameters(route: Route) -> list[dict[str, Any]]:
     ]
 
 
-def _answer(kind: Any) -> dict[str, Any]:
+def _security(route: Route) -> list[dict[str, Any]]:
+    if not route.needs_token:
+        return []
+    return [{"token": []}, *([{"ticket": []}] if route.takes_ticket else [])]
+
+
+def _answer(status: int, kind: Any) -> dict[str, Any]:
+    if status == HTTPStatus.SWITCHING_PROTOCOLS:
+        # OpenAPI has no words for what follows; docs/protocol has a page on it.
+        return {"description": "A WebSocket is open"}
     if kind is None:
         return {"description": "Done"}
     return {"description": "Done", "content": _content(kind)}

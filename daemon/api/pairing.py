@@ -116,7 +116,8 @@ async def post_join(call: Call) -> web.Response:
     """Make this device one of the inviter's person."""
     content: JoinContent = call.body
     link = parse_link(content.code)
-    address = content.endpoint and str(parse_address(content.endpoint, "endpoint"))
+    given = content.endpoint
+    address = None if given is None else parse_address(given, "endpoint")
     name = check_name(content.name or call.service.identity.device_name, "name")
     try:
         joined = await call.service.peering.joiner.join(link, address, name)

@@ -5,12 +5,14 @@ from typing import Final
 
 from daemon.api import (
     batch,
+    bodies,
     edges,
     nodes,
     openapi,
     pairing,
     shapes,
     state,
+    tickets,
     transfer,
 )
 from daemon.api.routing import Route
@@ -59,8 +61,18 @@ ROUTES: Final = (
         "/v1/events",
         "Events as they happen",
         state.get_events,
-        shapes.NoQuery,
+        shapes.TicketQuery,
         {200: "text/event-stream"},
+        takes_ticket=True,
+    ),
+    Route(
+        POST,
+        "/v1/tickets",
+        "A ticket for a client that can send no token",
+        tickets.post_ticket,
+        shapes.NoQuery,
+        {201: tickets.TicketDocument},
+        body=tickets.TicketContent,
     ),
     Route(
         GET,
@@ -153,6 +165,15 @@ ROUTES: Final = (
         shapes.NoQuery,
         {204: None},
         body="text/plain",
+    ),
+    Route(
+        GET,
+        "/v1/bodies/{key}",
+        "Edit the long text of a node live, by the y-websocket protocol",
+        bodies.edit_body,
+        shapes.TicketQuery,
+        {101: None},
+        takes_ticket=True,
     ),
     Route(
         GET,

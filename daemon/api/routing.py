@@ -61,6 +61,8 @@ class Route:
     body: type[msgspec.Struct] | str | None = None
     """Struct of a JSON body, or the media type of a stream that the handler reads."""
     needs_token: bool = True
+    takes_ticket: bool = False
+    """Whether `?ticket=` may stand for the token."""
 
 
 def json_response(document: Any, status: int = HTTPStatus.OK) -> web.Response:
@@ -94,7 +96,7 @@ def aiohttp_handler(service: Service, route: Route) -> _Handle:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         if route.needs_token:
-            _check_token(request, service.token)
+            _check_access(request, service, takes_ticket=route.takes_ticket)
         query = _decoded_query(request, route.query)
         _check_space(service, query)
         body = None
@@ -167,6 +169,23 @@ def _check_address(request: web.Request) -> None:
     if is_broken:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "The address is not UTF-8, percent-encoded."
+        )
+
+
+def _check_access(
+    request: web.Request, service: Service, *, takes_ticket: bool
+) -> None:
+    ticket = request.query.get("ticket") if takes_ticket else None
+    if ticket is None or hdrs.AUTHORIZATION in request.headers:
+        _check_token(request, service.token)
+    elif not service.tickets.admits(
+        ticket, request.rel_url.raw_path, service.wall_ms()
+    ):
+        raise ProblemError(
+            HTTPStatus.UNAUTHORIZED,
+            "The ticket is not for this path, or its hour is over; ask for a new one"
+            " with POST /v1/tickets.",
+            headers={hdrs.WWW_AUTHENTICATE: "Bearer"},
         )
 
 

@@ -37,6 +37,7 @@ class ApiServer:
                 route.method, pattern, aiohttp_handler(service, route)
             )
         application.on_response_prepare.append(_harden)
+        application.on_shutdown.append(self._end_live_editing)
         self._service = service
         self._asked_port = port
         self._runner = web.AppRunner(
@@ -64,6 +65,9 @@ class ApiServer:
         """Take no more requests and let the open ones end."""
         self._service.is_serving = False
         await self._runner.cleanup()
+
+    async def _end_live_editing(self, _: web.Application) -> None:
+        self._service.live_bodies.stop()
 
 
 def _http_logger() -> logging.Logger:

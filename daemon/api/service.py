@@ -13,9 +13,11 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
+from daemon.live.bodies import LiveBodies
 from daemon.metrics import Metrics
 from daemon.owner import Owner
 from daemon.peering import Peering
+from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
 
@@ -31,6 +33,7 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
+    live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader
@@ -38,6 +41,7 @@ class Service:
     threads: ThreadPoolExecutor
     """One thread: a reader is used by one thread at a time."""
     events: EventLog
+    tickets: Tickets
     metrics: Metrics
     peering: Peering
     openapi: bytes

@@ -56,6 +56,13 @@ class NoQuery(Request, frozen=True):
     space: str | None = None
 
 
+class TicketQuery(Request, frozen=True):
+    """For clients that can send no header: a ticket in place of the token."""
+
+    ticket: str | None = None
+    space: str | None = None
+
+
 class NodesQuery(Request, frozen=True):
     """Which nodes to list."""
 

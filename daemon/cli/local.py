@@ -192,7 +192,7 @@ class Installed:
         return join_home(
             home,
             parse_link(code),
-            None if endpoint is None else str(parse_address(endpoint, "--at")),
+            None if endpoint is None else parse_address(endpoint, "--at"),
             name=name,
             key_source=key_source,
             ask_passphrase=ask_passphrase,

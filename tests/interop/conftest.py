@@ -4,8 +4,9 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import IO, Any, Final, TypeAlias
 
 import pytest
 
@@ -18,21 +19,26 @@ Ask: TypeAlias = Callable[..., dict[str, Any]]
 """(updates, edits) to what the document then shows, see yjs_peer.mjs."""
 
 
-@pytest.fixture(scope="module")
-def javascript() -> Iterator[Ask]:
-    """Ask JavaScript Yjs to build a document and edit it."""
+def _node(script: str) -> "subprocess.Popen[str]":
+    """Run a script of this folder in Node.js."""
     node = shutil.which("node")
     if node is None:
         pytest.fail("Node.js 20 or newer is needed: install it, then " + INSTALL)
-    if not (HERE / "node_modules" / "yjs").is_dir():
+    if not (HERE / "node_modules" / "y-websocket").is_dir():
         pytest.fail("JavaScript Yjs is not installed: " + INSTALL)
-    with subprocess.Popen(
-        [node, HERE / "yjs_peer.mjs"],
+    return subprocess.Popen(
+        [node, HERE / script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-    ) as process:
+    )
+
+
+@pytest.fixture(scope="module")
+def javascript() -> Iterator[Ask]:
+    """Ask JavaScript Yjs to build a document and edit it."""
+    with _node("yjs_peer.mjs") as process:
         assert process.stdin is not None
         assert process.stdout is not None
         requests, answers = process.stdin, process.stdout
@@ -51,3 +57,44 @@ def javascript() -> Iterator[Ask]:
             return answer
 
         yield ask
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Named clients of the npm package y-websocket, in one Node process."""
+
+    requests: IO[str]
+    answers: IO[str]
+
+    def ask(self, action: str, name: str = "", **details: Any) -> dict[str, Any]:
+        """Let one client do something, see y_websocket_peer.mjs."""
+        request = {"do": action, "name": name, **details}
+        self.requests.write(json.dumps(request) + "\n")
+        self.requests.flush()
+        answer: dict[str, Any] = json.loads(self.answers.readline())
+        return answer
+
+    def open(
+        self, name: str, port: int, key: str, client: int = 0, **params: str
+    ) -> None:
+        """Open the body of a node on a daemon, and wait for what it holds.
+
+        `client` is the client id to edit under; 0 takes a random one.
+        """
+        url = f"ws://127.0.0.1:{port}/v1/bodies"
+        self.ask("open", name, url=url, key=key, params=params, client=client)
+        self.ask("synced", name)
+
+    def text(self, name: str) -> str:
+        """Return what a client shows now."""
+        return str(self.ask("read", name)["text"])
+
+
+@pytest.fixture
+def clients() -> Iterator[Clients]:
+    """Run clients until the test ends."""
+    with _node("y_websocket_peer.mjs") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Clients(process.stdin, process.stdout)
+        process.kill()

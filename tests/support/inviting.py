@@ -17,10 +17,11 @@ from daemon.owner import Owner
 from daemon.pairing import Pairing
 from daemon.setup import Secrets, load_secrets, open_key
 from tests.support.homes import NOW_MS, new_home
+from transport.addresses import Address, parse_address
 from transport.endpoint import PostError, PostFailure
 from transport.pairing_code import parse_link
 
-PLACE = "192.0.2.1:7374"
+PLACE = parse_address("192.0.2.1:7374")
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Inviter:
         """How a device in another thread reaches this one, and no other."""
         return Ways(self._post, None, repeat_seconds=0)
 
-    async def _post(self, address: str, name: str, body: bytes) -> bytes:
+    async def _post(self, address: Address, name: str, body: bytes) -> bytes:
         number = len(self.questions)
         self.questions.append(body)
         if address != PLACE or name != "pair":
@@ -101,14 +102,14 @@ async def inviting(home: Path) -> AsyncIterator[Inviter]:
                 owner=owner,
                 identity=held.identity,
                 space=held.keys.space,
-                addresses=lambda: (PLACE,),
+                addresses=lambda: (str(PLACE),),
                 wall_ms=lambda: NOW_MS,
                 randomness=os.urandom,
                 tell=changes.append,
             )
             pairing = Pairing(
                 admission,
-                addresses=lambda: (PLACE,),
+                addresses=lambda: (str(PLACE),),
                 monotonic_ms=lambda: inviter.now_ms,
                 randomness=os.urandom,
             )

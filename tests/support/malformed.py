@@ -13,10 +13,18 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from crdt.ids import MAX_BODY_BYTES
+from daemon.api.openapi import WITHOUT_RECEIPT
 from daemon.api.routing import MAX_BODY_BYTES as MAX_JSON_BYTES
 from daemon.api.routing import Route
 
 ABSENT_EDGE: Final = "A" * 24
+UPGRADE: Final = (
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+)
+"""Headers that ask for a WebSocket."""
 _NAMES: Final = (1, None, "", "t" * 65, "two\nlines", "\u0085")
 _KEYS: Final = (1, None, "", "k" * 256, "\u20ac" * 86, "tab\t", "\u2028")
 
@@ -37,6 +45,7 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "to": _KEYS,
     "weight": ("1", None, True, []),
     "energy": (-1, 1e7, "1", None, True),
+    "path": (1, None, "", "/v1/status", "/v1/bodies/", "/v1/bodies/a/b", "/" * 4097),
 }
 """Values that a field of a JSON body must not have: 422 and the field's name."""
 
@@ -61,6 +70,7 @@ BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
     "type": (),
     "prefix": (),
     "space": (),
+    "ticket": (),
 }
 """Texts that a query parameter must not have: 422 and the parameter's name."""
 
@@ -102,6 +112,7 @@ class Example:
     query: dict[str, str] = field(default_factory=dict)
     document: dict[str, Any] | None = None
     content: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 EXAMPLES: Final = {
@@ -110,6 +121,8 @@ EXAMPLES: Final = {
     "GET /v1/openapi.json": Example(),
     "GET /v1/status": Example(),
     "GET /v1/events": Example(),
+    "POST /v1/tickets": Example(document={"path": "/v1/events"}),
+    "GET /v1/bodies/{key}": Example("a", headers=UPGRADE),
     "GET /v1/nodes": Example(query={"limit": "3"}),
     "GET /v1/nodes/{key}": Example("a"),
     "PUT /v1/nodes/{key}": Example("a", document={"label": "A"}),
@@ -149,6 +162,7 @@ def right(route: Route, edge: str) -> Request:
         _path(route, example.name.replace("EDGE", edge)),
         tuple(example.query.items()),
         content,
+        example.headers,
     )
 
 
@@ -165,7 +179,7 @@ def malformed(route: Route, edge: str) -> Iterator[Malformed]:
         yield from _broken_name(route, request)
     if isinstance(route.body, type):
         yield from _broken_document(route.body, request)
-        for key in ("", "k" * 256):
+        for key in ("", "k" * 256) if route.path not in WITHOUT_RECEIPT else ():
             spoilt = replace(request, headers=(("Idempotency-Key", key),))
             yield Malformed(f"idempotency key {key!r}", spoilt, 400)
     elif route.body == "text/plain":

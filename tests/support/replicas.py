@@ -14,10 +14,11 @@ import msgspec
 
 from crdt.arrival import Cause
 from crdt.bodies import load_body
+from crdt.chain import EMPTY_CHAIN, next_header
 from crdt.database import Database
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.digest import format_digest
-from crdt.envelope import Envelope, decode, open_payload, verify
+from crdt.envelope import SALT_BYTES, Envelope, decode, open_payload, seal, verify
 from crdt.graph_index import GHOST, VISIBLE
 from crdt.identity import Identity, new_identity
 from crdt.payload import Change
@@ -136,6 +137,13 @@ def opened(envelope: Envelope, author: Identity) -> tuple[Change, ...]:
     epoch = SPACE_KEYS.epoch(envelope.header.epoch_key_id)
     assert epoch is not None
     return open_payload(envelope, epoch)
+
+
+def first_envelope(number: int, *changes: Change) -> bytes:
+    """Return the first envelope of a device, whatever it carries."""
+    author, epoch = identity(number), SPACE_KEYS.present_epoch
+    header = next_header(EMPTY_CHAIN, SPACE_KEYS.space, author.device, epoch.id)
+    return seal(header, changes, epoch, author.signing_key(), bytes(SALT_BYTES))
 
 
 def deliver(envelope: Envelope, receiver: Device) -> None:

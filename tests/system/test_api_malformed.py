@@ -64,7 +64,7 @@ def test_the_example_is_right(api: Api, edge: str, route: Route) -> None:
     """The request that is spoilt below is one that the route carries out."""
     request = right(route, edge)
     with closing(api.connect()) as connection:
-        headers = {"Authorization": f"Bearer {api.token}"}
+        headers = {"Authorization": f"Bearer {api.token}", **dict(request.headers)}
         connection.request(request.method, request.target, request.content, headers)
         assert connection.getresponse().status in route.answers
 

@@ -18,7 +18,6 @@ from crdt.key_sources import (
     Source,
     StoreKey,
     create_store_key,
-    discard_store_key,
     find_store_key,
     has_store_key,
 )
@@ -397,31 +396,3 @@ def test_a_store_key_does_not_show_when_printed(tmp_path: Path) -> None:
     created = create(tmp_path)
 
     assert repr(created) == "StoreKey(source='key-file')"
-
-
-def test_a_key_under_which_nothing_was_kept_is_discarded(tmp_path: Path) -> None:
-    """Neither a file nor an entry of a keyring is left; to do it twice is no harm."""
-    backend = MemoryKeyring()
-    kept: tuple[tuple[OpenKeyring, Source], ...] = (
-        (no_keyring, "key-file"),
-        (with_keyring(backend), "keyring"),
-    )
-    for open_keyring, preference in kept:
-        create(tmp_path, open_keyring=open_keyring, preference=preference)
-
-        discard_store_key(tmp_path, open_keyring=open_keyring)
-        discard_store_key(tmp_path, open_keyring=open_keyring)
-
-        assert list(tmp_path.iterdir()) == []
-    assert backend.entries == {}
-
-
-def test_a_locked_keyring_keeps_a_discarded_key(tmp_path: Path) -> None:
-    """The record goes all the same: the entry is of no use to anybody."""
-    backend = MemoryKeyring()
-    create(tmp_path, open_keyring=with_keyring(backend), preference="keyring")
-    backend.is_locked = True
-
-    discard_store_key(tmp_path, open_keyring=with_keyring(backend))
-
-    assert not has_store_key(tmp_path)

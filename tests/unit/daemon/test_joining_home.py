@@ -84,7 +84,7 @@ async def test_the_addresses_of_the_inviter_are_kept(
     with Database(home, key.key) as database:
         rows = database.writer.execute("SELECT peer, address FROM address").fetchall()
 
-    assert rows == [(parse_id(made.inviter), PLACE)]
+    assert rows == [(parse_id(made.inviter), str(PLACE))]
 
 
 async def test_all_epochs_come_along(inviter: Inviter, home: Path) -> None:

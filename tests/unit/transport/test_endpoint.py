@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.meeting import HIGHER, LOWER, ROSTER
+from transport.addresses import Address
 from transport.endpoint import Endpoint, PostError, PostFailure, post
 from transport.switchboard import Switchboard
 
@@ -19,7 +20,7 @@ async def test_two_devices_meet_through_an_endpoint() -> None:
     ):
         link = await here.dial(
             HIGHER.device,
-            lambda offer: post(f"127.0.0.1:{endpoint.port}", "signal", offer),
+            lambda offer: post(Address("127.0.0.1", endpoint.port), "signal", offer),
         )
         other = await there.accept()
         await link.send(b"hello")
@@ -36,7 +37,7 @@ async def echo(body: bytes, source: str) -> bytes | None:
 async def test_a_handler_answers() -> None:
     """What a handler returns is the answer; None is silence."""
     async with Endpoint(0, {"echo": echo}) as endpoint:
-        address = f"127.0.0.1:{endpoint.port}"
+        address = Address("127.0.0.1", endpoint.port)
 
         assert await post(address, "echo", b"hello") == b"127.0.0.1 hello"
         for name, body in (("echo", b""), ("other", b"hello"), ("echo", bytes(16385))):

@@ -1,0 +1,1 @@
+"""Bodies that are edited live: the y-websocket protocol, rooms and presence."""
