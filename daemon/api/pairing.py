@@ -118,7 +118,8 @@ async def post_join(call: Call) -> web.Response:
     link = parse_link(content.code)
     given = content.endpoint
     address = None if given is None else parse_address(given, "endpoint")
-    name = check_name(content.name or call.service.identity.device_name, "name")
+    name = call.service.identity.device_name if content.name is None else content.name
+    check_name(name, "name")
     try:
         joined = await call.service.peering.joiner.join(link, address, name)
     except PairingLostError as error:
