@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,7 +26,6 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
 from crdt.replica import Committed, Replica
-from daemon.admitting import RosterAdmission
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -36,15 +35,12 @@ from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
 from daemon.home_exchange import take_over
-from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
-from daemon.mesh.calling import SIGNAL
 from daemon.mesh.mesh import Clocks, Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
-from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
     ALIVE,
     READY,
@@ -55,14 +51,10 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Peering, peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
-from transport.discovery import Discovery
-from transport.endpoint import Endpoint, Handler
-from transport.local_addresses import local_addresses
 from transport.switchboard import steady_ms
-from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -119,19 +111,12 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
         _service(home, key, config) as service,
-        Endpoint(config.peer_port, _handlers(service)) as endpoint,
+        service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
-        AsyncExitStack() as more,
     ):
-        service.mesh.peer_port = endpoint.port
-        await more.enter_async_context(service.mesh)
-        discovery = None
-        if config.discovery:
-            discovery = await more.enter_async_context(
-                _discovery(service, endpoint.port)
-            )
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, endpoint.port, url)
+        peer_port, joiner = service.peering.port, service.peering.joiner
+        record = RunRecord(os.getpid(), server.port, peer_port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -142,17 +127,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
-                    tasks.create_task(_stop_when_joined(service.joiner, stop)),
-                    tasks.create_task(service.pairing.keep_time()),
-                    tasks.create_task(_follow(service.mesh, discovery)),
+                    tasks.create_task(_stop_when_joined(joiner, stop)),
+                    tasks.create_task(service.peering.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
-    if not service.joiner.has_joined.is_set():
+    if not joiner.has_joined.is_set():
         return None
-    return msgspec.structs.replace(config, port=server.port, peer_port=endpoint.port)
+    return msgspec.structs.replace(config, port=server.port, peer_port=peer_port)
 
 
 async def _keep_watchdog() -> None:
@@ -167,32 +151,6 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     """Stop the daemon if the thread that owns the store ends by a fault."""
     await owner.wait_ended()
     stop.set()
-
-
-def _handlers(service: Service) -> Mapping[str, Handler]:
-    """Return what is done with requests to the endpoint, by name."""
-    return {HANDLER_NAME: service.pairing.answer, SIGNAL: service.mesh.signal}
-
-
-async def _follow(mesh: Mesh, discovery: Discovery | None) -> None:
-    """Let the mesh know who is near."""
-    if discovery is not None:
-        await mesh.follow_discovery(discovery)
-
-
-@asynccontextmanager
-async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
-    """Be seen by members on the local network, and by whoever is invited."""
-
-    def known() -> Ring:
-        replica = service.owner.replica
-        return ring(service.identity.device, replica.roster.ranked, replica.keys)
-
-    async with Discovery(port, known, local_addresses, _wall_ms) as discovery:
-        service.pairing.offering = lambda nameplate: discovery.offering(
-            nameplate, os.urandom(TOKEN_BYTES)
-        )
-        yield discovery
 
 
 async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
@@ -236,7 +194,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 _clocks(),
                 servers=config.ice,
             )
-            service = Service(
+            yield Service(
                 home=home,
                 token=api_token(home),
                 space=format_id(held.keys.space_id),
@@ -252,34 +210,19 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
-                pairing=_pairing(held, owner, mesh),
-                joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
+                peering=_peering(home, key, held, owner, mesh),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
-            yield service
 
 
-def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:
-    def addresses() -> Sequence[str]:
-        return own_addresses(mesh.peer_port)
-
-    admission = RosterAdmission(
-        owner=owner,
-        identity=held.identity,
-        space=held.keys.space,
-        addresses=addresses,
-        wall_ms=_wall_ms,
-        randomness=os.urandom,
-        tell=mesh.roster_changed,
-    )
-    return Pairing(
-        admission,
-        addresses=addresses,
-        monotonic_ms=_monotonic_ms,
-        randomness=os.urandom,
+def _peering(
+    home: Path, key: StoreKey, held: Secrets, owner: Owner, mesh: Mesh
+) -> Peering:
+    return peering(
+        home, key, held, owner, mesh, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms
     )
 
 

@@ -13,13 +13,12 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
-from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Peering
 from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
@@ -48,8 +47,7 @@ class Service:
     events: EventLog
     tickets: Tickets
     metrics: Metrics
-    pairing: Pairing
-    joiner: HomeJoiner
+    peering: Peering
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int
