@@ -10,8 +10,9 @@ Rules of this file:
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
+import msgspec
 import pycrdt
 
 from crdt.errors import MalformedError
@@ -20,6 +21,7 @@ from crdt.yjs_profile import BODY, BODY_TEXT, EDGES, NODES, SHARD, Profile
 from crdt.yjs_update import decode_state_vector, parse
 
 _AnyDocument: TypeAlias = "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]"
+_decode_map: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ShardDocument:
@@ -51,10 +53,11 @@ class ShardDocument:
 
     def entries(self) -> dict[str, dict[str, str]]:
         """Return all entries by map and key; a value that is no string is left out."""
+        # As one JSON text: asked item by item, pycrdt takes ten times as long.
         return {
             name: {
                 key: value
-                for key, value in (content.to_py() or {}).items()
+                for key, value in _decode_map(str(content)).items()
                 if isinstance(value, str)
             }
             for name, content in self._maps.items()
