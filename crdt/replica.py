@@ -154,14 +154,10 @@ class Replica:
         """All statements of the roster, for others."""
         return [each.encoded for each in self._membership.statements.values()]
 
-    def statements_of(self, hashes: frozenset[bytes]) -> Sequence[bytes]:
-        """Return statements by their hashes, those first that others build upon."""
-        accepted = [each for each in self.roster.statements if each.hash in hashes]
-        waiting = self._membership.statements
-        rest = sorted(hashes & waiting.keys() - {each.hash for each in accepted})
-        return [each.encoded for each in accepted] + [
-            waiting[each].encoded for each in rest
-        ]
+    def statements_of(self, hashes: Sequence[bytes]) -> list[bytes]:
+        """Return those statements of these hashes that are known, in this order."""
+        held = self._membership.statements
+        return [held[each].encoded for each in hashes if each in held]
 
     @property
     def heads(self) -> Mapping[DeviceId, ChainHead]:

@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from crdt.checkpoint import write_checkpoint
 from crdt.database import Database, store_errors
 from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
@@ -38,6 +39,7 @@ from daemon.home_exchange import take_over
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.checkpoint_spool import CheckpointSpool
 from daemon.mesh.mesh import Clocks, Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
@@ -193,6 +195,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 carriers,
                 _clocks(),
                 servers=config.ice,
+                spool=open_parts.enter_context(_spool(home, database, held, owner)),
             )
             yield Service(
                 home=home,
@@ -216,6 +219,20 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
+
+
+def _spool(
+    home: Path, database: Database, held: Secrets, owner: Owner
+) -> CheckpointSpool:
+    """Return where checkpoints for other devices are made."""
+
+    def write() -> Iterator[bytes]:
+        replica = owner.replica
+        return write_checkpoint(
+            database, held.identity, replica.keys, replica.roster, os.urandom
+        )
+
+    return CheckpointSpool(home, write)
 
 
 def _peering(

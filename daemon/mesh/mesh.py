@@ -6,7 +6,6 @@ is told of them follow.
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,8 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self
 
-from crdt.arrival import Cause, Refusal
 from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import (
-    DiskFullError,
     FractalityError,
     InvalidError,
     PeerError,
@@ -33,6 +30,7 @@ from crdt.replica import Committed, Replica
 from crdt.roster import Member
 from crdt.vectors import VersionVector
 from daemon.mesh.address_book import AddressBook
+from daemon.mesh.checkpoint_spool import CheckpointSpool
 from daemon.mesh.links import Links
 from daemon.mesh.peer_record import Here, PeerRecord
 from daemon.mesh.port import ReplicaOfPeer
@@ -41,22 +39,36 @@ from daemon.owner import Owner
 from transport.addresses import Address, parse_address
 from transport.dialing import DialPolicy
 from transport.discovery import Discovery, Found
-from transport.exchange import Exchange, Told
+from transport.exchange import Exchange
 from transport.frames import (
     MAX_ADDRESSES,
     Addresses,
+    Aside,
     Condition,
     Forward,
+    PartialCheckpoint,
     Presence,
-    Wish,
+    Refusal,
 )
 from transport.ice_servers import IceServers
-from transport.link import Link
+from transport.link import Link, LinkClosedError
 from transport.local_addresses import local_addresses
+from transport.session_names import SessionName
 from transport.signalling import ClockSkewError
 from transport.switchboard import Switchboard
 from transport.sync import SyncSession
-from transport.sync_actions import Acknowledged, Local
+from transport.sync_actions import (
+    CheckpointProgress,
+    EndCause,
+    Greeted,
+    Holdings,
+    News,
+    NotAccepted,
+    Progress,
+    RosterState,
+    Stalled,
+    Standing,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +92,12 @@ class Clocks:
     dice: Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Session:
+    exchange: Exchange
+    name: SessionName
+
+
 class Mesh:
     """Links, sessions, and what is known of every other device."""
 
@@ -92,6 +110,7 @@ class Mesh:
         clocks: Clocks,
         *,
         servers: IceServers | None = None,
+        spool: CheckpointSpool,
         heard: Callable[[DeviceId, Presence], None] = lambda peer, frame: None,
         news: Callable[[str, DeviceId], None] = lambda kind, peer: None,
     ) -> None:
@@ -108,16 +127,21 @@ class Mesh:
         self._heard = heard
         self._news = news
         self.records: dict[DeviceId, PeerRecord] = {}
-        self._exchanges: dict[DeviceId, Exchange] = {}
-        self._fetching: DeviceId | None = None
-        self._wishing: set[DeviceId] = set()
-        self._conditions = Condition.NONE
+        self._spool = spool
+        self._sessions: dict[DeviceId, _Session] = {}
+        self._run = clocks.randomness(8)
+        self._serial = 0
+        self._newcoming = asyncio.Lock()
+        self._is_disk_full = False
+        self._lacks_key = False
         self._unsaved: set[DeviceId] = set()
         self._presences_of: Callable[[], Sequence[Presence]] = lambda: ()
         self.book = AddressBook()
         self.peer_port = 0
         self.discovery: Discovery | None = None
         self.is_paused = False
+        self.stalls = 0
+        """How often something stalled since the start."""
         self._switchboard = Switchboard(
             identity, self._member, servers=servers, refused=self._offer_refused
         )
@@ -134,7 +158,7 @@ class Mesh:
         self.holding, stored, acknowledged = await self._owner.run(_observed)
         self.book = AddressBook.of(stored)
         for device, (vector, heard_ms) in acknowledged.items():
-            self.records[device] = PeerRecord(vector, heard_ms)
+            self.records[device] = PeerRecord(dict(vector), heard_ms)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._tasks)
             await stack.enter_async_context(self._switchboard)
@@ -146,7 +170,7 @@ class Mesh:
             stack.callback(self._stop_services)
             self._stack = stack.pop_all()
         self._follow_roster()
-        self._run(self._tend())
+        self._beside(self._tend())
         return self
 
     async def __aexit__(
@@ -168,8 +192,8 @@ class Mesh:
             vector=self.holding.vector,
             is_removed=own is None or own.is_removed,
             is_paused=self.is_paused,
-            is_disk_full=Condition.DISK_FULL in self._conditions,
-            lacks_key=Condition.KEY_MISSING in self._conditions,
+            is_disk_full=self._is_disk_full,
+            lacks_key=self._lacks_key,
             forked=self.holding.forked,
         )
 
@@ -186,20 +210,21 @@ class Mesh:
         if committed.holding is None:
             return
         self.holding = committed.holding
-        self._conditions &= ~Condition.DISK_FULL
-        for exchange in list(self._exchanges.values()):
-            exchange.update(committed.advanced)
+        self._has_room()
+        holdings = self.holdings()
+        for session in list(self._sessions.values()):
+            session.exchange.advanced(committed.advanced, holdings)
 
     def roster_changed(self, change: RosterChange) -> None:
         """Take note of new statements: who belongs, which keys there are."""
         self.holding = replace(self.holding, roster=change.roster)
         if change.has_new_keys:
-            self._conditions &= ~Condition.KEY_MISSING
+            self._lacks_key = False
+        for peer, session in list(self._sessions.items()):
+            session.exchange.roster_changed(self.roster_state(peer))
         self._follow_roster()
-        for exchange in list(self._exchanges.values()):
-            exchange.update(())
         if change.statements:
-            self._run(self._tend())
+            self._beside(self._tend())
 
     def try_address(self, text: str) -> str:
         """Look for every device that has no link at this address, too.
@@ -219,8 +244,8 @@ class Mesh:
 
     def say(self, presence: Presence) -> None:
         """Tell every linked device who edits something here."""
-        for exchange in self._exchanges.values():
-            exchange.say(presence)
+        for session in self._sessions.values():
+            session.exchange.tell(presence)
 
     def greet_with(self, presences: Callable[[], Sequence[Presence]]) -> None:
         """Say this to every device as soon as there is a session with it."""
@@ -234,47 +259,51 @@ class Mesh:
                 if isinstance(event, Found):
                     self._learn(event.device, event.addresses)
 
-    def local(self, peer: DeviceId) -> Local:
-        """Return what is held, and what is wished from a peer."""
-        holding = self.holding
-        return Local(
-            vector=holding.vector,
-            digest=_short(holding.digest),
-            roster=holding.roster.fingerprint,
-            statements=holding.roster.hashes,
-            condition=self._conditions,
-            wish=self._wish(peer),
+    def holdings(self) -> Holdings:
+        """Return what is held durably now."""
+        return Holdings(self.holding.vector, self.holding.digest or None)
+
+    def roster_state(self, peer: DeviceId) -> RosterState:
+        """Return what a session with a peer has to know of the roster."""
+        roster = self.holding.roster
+        return RosterState(
+            fingerprint=roster.fingerprint,
+            hashes=tuple(each.hash for each in roster.statements),
+            peer=_standing(roster.member(peer)),
+            me=_standing(roster.member(self.identity.device)),
         )
 
-    def refused(self, peer: DeviceId, refusals: Sequence[Refusal]) -> None:
-        """Take note of envelopes that were not taken."""
-        causes = {refusal.cause for refusal in refusals} - {Cause.DUPLICATE}
-        if Cause.NO_KEY in causes:
-            self._conditions |= Condition.KEY_MISSING
-        if causes:
-            names = ", ".join(sorted(causes))
-            logger.warning("envelopes of a device were not taken: %s", names)
-            self._news("sync.state", peer)
+    def acknowledged(self, peer: DeviceId, vector: Mapping[DeviceId, int]) -> None:
+        """Take note of what a peer holds durably: entries that grew."""
+        self.record(peer).acknowledge(vector, self._clocks.wall_ms())
+        self._unsaved.add(peer)
 
-    def store_failed(self, error: Exception) -> None:
-        """Take note that something could not be made durable."""
-        if isinstance(error, DiskFullError):
-            self._conditions |= Condition.DISK_FULL
+    def disk_is_full(self) -> None:
+        """Take note that something could not be made durable for want of room."""
+        if not self._is_disk_full:
+            self._is_disk_full = True
+            self._tell_condition()
 
-    def wish_checkpoint(self, peer: DeviceId) -> None:
-        """Wish for a checkpoint from a peer."""
-        self._wishing.add(peer)
+    def report(self, peer: DeviceId, news: News) -> None:
+        """Take note of what is new about a session."""
+        self.record(peer).note(news, self.holding.vector)
+        match news:
+            case Greeted():
+                self._greeted(peer, news)
+            case NotAccepted(refusal=refusal, is_here=True):
+                self._lacks_key |= refusal is Refusal.NO_KEY
+                logger.warning("an envelope was not taken: %s", refusal.name.lower())
+            case Progress() | CheckpointProgress():
+                self._news("sync.progress", peer)
+                return
+            case Stalled(cause):
+                self.stalls += 1
+                logger.warning("synchronising stalled: %s", cause)
+            case _:
+                pass
+        self._news("sync.state", peer)
 
-    def tell(self, peer: DeviceId, told: Told) -> None:
-        """Take note of how a peer stands."""
-        record = self.record(peer)
-        record.note(told, self.holding.vector, self._clocks.wall_ms())
-        if isinstance(told, Acknowledged):
-            self._unsaved.add(peer)
-        else:
-            self._news("sync.state", peer)
-
-    def hear(self, peer: DeviceId, frame: Presence | Addresses | Forward) -> None:
+    def hear(self, peer: DeviceId, frame: Aside) -> None:
         """Take what a peer says beside the graph."""
         match frame:
             case Presence():
@@ -298,9 +327,8 @@ class Mesh:
     def _follow_roster(self) -> None:
         """Link with who belongs to the space, and let go of who does not any more."""
         others = self._others()
-        for peer in self._exchanges.keys() - others:
-            self._exchanges[peer].remove_peer()
-        self.links.want(others | self._exchanges.keys())
+        # Whoever was removed is told so by the session that is going on.
+        self.links.want(others | self._sessions.keys())
         for peer in others:
             self.links.know(peer, self.book.of_device(peer))
         if self.discovery is not None:
@@ -308,12 +336,29 @@ class Mesh:
 
     async def _converse(self, link: Link) -> None:
         """Bring the space into step over a link until it is over."""
+        if self.holding.vector:
+            await self._sync(link)
+            return
+        # A device that holds nothing is given everything by one device at a time.
+        async with self._newcoming:
+            await self._sync(link)
+
+    async def _sync(self, link: Link) -> None:
         peer = link.peer
+        self._serial += 1
+        name = SessionName(
+            self._owner.replica.keys.space,
+            self.identity.device,
+            peer,
+            self._run,
+            self._serial,
+        )
         steady_ms = self._clocks.steady_ms
         session = SyncSession(
-            self.identity.device,
-            self._owner.replica.keys.space,
-            self.local(peer),
+            name,
+            self.holdings(),
+            self.roster_state(peer),
+            self._condition,
             steady_ms(),
         )
         port = ReplicaOfPeer(
@@ -322,48 +367,63 @@ class Mesh:
             self._owner,
             self._envelopes,
             self._threads,
+            self._spool,
             self._clocks.wall_ms,
         )
-        exchange = Exchange(
-            session,
-            link,
-            port,
-            now_ms=steady_ms,
-            wall_ms=self._clocks.wall_ms,
-            greeting=self._greeting(),
-        )
-        self._exchanges[peer] = exchange
+        exchange = Exchange(session, link, port, steady_ms)
+        replaced = self._sessions.get(peer)
+        self._sessions[peer] = present = _Session(exchange, name)
         self.record(peer).link_made()
-        self._news("peer.online", peer)
+        if replaced is None:
+            self._news("peer.online", peer)
+        cause: EndCause | None = None
         try:
-            await exchange.run()
+            partial = await self._owner.run(_partial)
+            cause = await exchange.run(self._clocks.wall_ms(), partial)
+            logger.info("a session ended: %s", cause)
+        except LinkClosedError:
+            pass
         finally:
-            if exchange.ending is not None:
-                logger.info("a session ended: %s", exchange.ending)
-            if self._exchanges.get(peer) is exchange:
-                del self._exchanges[peer]
-                self.record(peer).link_lost()
-                self._news("peer.offline", peer)
-                if peer not in self._others():
-                    self.links.want(self._others() | self._exchanges.keys())
-            if self._fetching == peer:
-                self._fetching = None
+            if self._sessions.get(peer) is present:
+                del self._sessions[peer]
+                self._ended(peer, cause)
 
-    def _greeting(self) -> Sequence[Presence | Addresses]:
-        """Return what is said first: where devices are, and who edits what."""
+    def _ended(self, peer: DeviceId, cause: EndCause | None) -> None:
+        self.record(peer).session_ended(cause)
+        self._news("peer.offline", peer)
+        if peer not in self._others():
+            self.links.want(self._others() | self._sessions.keys())
+
+    def _greeted(self, peer: DeviceId, news: Greeted) -> None:
+        """Say what goes beside the graph, once the peer has said hello."""
+        session = self._sessions.get(peer)
+        if session is None:
+            return
         me = self.identity.device
         own = [(me, address) for address in self._own_addresses()]
         told = (*own, *self.book.told(self._others()))
-        return [Addresses(told[:MAX_ADDRESSES]), *self._presences_of()]
+        session.exchange.tell(Addresses(told[:MAX_ADDRESSES]))
+        for presence in self._presences_of():
+            session.exchange.tell(presence)
+
+    @property
+    def _condition(self) -> Condition:
+        return Condition.DISK_FULL if self._is_disk_full else Condition.READY
+
+    def _tell_condition(self) -> None:
+        for session in list(self._sessions.values()):
+            session.exchange.condition_changed(self._condition)
+
+    def _has_room(self) -> None:
+        if self._is_disk_full:
+            self._is_disk_full = False
+            self._tell_condition()
 
     def _own_addresses(self) -> list[str]:
         if not self.peer_port:
             return []
         found = (Address.checked(str(ip), self.peer_port) for ip in local_addresses())
         return [str(address) for address in found]
-
-    def _wish(self, peer: DeviceId) -> Wish:
-        return Wish.ENVELOPES
 
     def _learn(self, device: DeviceId, addresses: Sequence[Address]) -> None:
         now_ms = self._clocks.wall_ms()
@@ -372,7 +432,7 @@ class Mesh:
 
     def _hear_addresses(self, frame: Addresses) -> None:
         others = self._others()
-        for identity, text in frame.known:
+        for identity, text in frame.addresses:
             device = DeviceId(identity)
             if device not in others:
                 continue
@@ -397,7 +457,7 @@ class Mesh:
         for change in changes:
             self.roster_changed(change)
 
-    def _run(self, job: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, job: Coroutine[Any, Any, None]) -> None:
         """Do something beside; what fails is told in the log and tried again later."""
 
         async def guarded() -> None:
@@ -438,7 +498,7 @@ class Mesh:
         asleep_ms, addresses = steady_ms() - awake_ms(), local_addresses()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            self._conditions &= ~Condition.DISK_FULL
+            self._has_room()
             now_asleep_ms, now_addresses = steady_ms() - awake_ms(), local_addresses()
             has_slept = now_asleep_ms - asleep_ms > _SLEPT_MS
             if has_slept or now_addresses != addresses:
@@ -452,9 +512,18 @@ class Mesh:
             service.cancel()
 
 
-def _short(digest: bytes) -> bytes:
-    """Return what stands for a digest in frames: its hash, or nothing for nothing."""
-    return hashlib.sha256(digest).digest() if digest else b""
+def _standing(member: Member | None) -> Standing:
+    if member is None:
+        return Standing.STRANGER
+    return Standing.REMOVED if member.is_removed else Standing.MEMBER
+
+
+def _partial(replica: Replica) -> PartialCheckpoint | None:
+    """Return how far a checkpoint came that broke off."""
+    present = replica.installation
+    if present is None:
+        return None
+    return PartialCheckpoint(present.checkpoint, present.next_number)
 
 
 def _observed(
