@@ -29,7 +29,7 @@ from crdt.errors import ConflictError, InvalidError, NotFoundError, PeerError
 from crdt.ids import NodeKey, check_key, edge_id, parse_edge_id
 from crdt.payload import BodyChange
 from crdt.records import Edge, Metadata, Node
-from crdt.schema import next_version, node_restamp
+from crdt.schema import next_version
 from crdt.staging import Group
 
 TRASH_MS = 30 * 24 * 3600 * 1000
@@ -293,8 +293,6 @@ def _import_node(group: Group, command: ImportNode) -> Outcome:
             command.version,
         )
         number = group.create_node(node)
-        if node.updated_ms != node.created_ms or node.version != 1:
-            group.write_entries(key, node_restamp(node))
         outcome = Outcome(key, is_created=True)
     else:
         outcome = _replace(

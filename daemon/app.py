@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 import sys
 import time
@@ -15,7 +16,10 @@ from getpass import getpass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from crdt.database import Database, store_errors
+from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
@@ -30,8 +34,12 @@ from daemon.api.state import VERSION
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
+from daemon.home_exchange import take_over
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.mesh import Clocks, Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -43,8 +51,10 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
+from daemon.peering import Peering, peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
+from transport.switchboard import steady_ms
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -79,24 +89,34 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
     try:
         # What SQLite raises at the start or the end has a reader, too.
         with locked(home), store_errors():
+            take_over(home)
             key = open_key(home, ask_passphrase)
-            asyncio.run(_serve(home, config, key))
+            again: Config | None = config
+            while again is not None:
+                again = asyncio.run(_serve(home, again, key))
+                take_over(home)
     except FractalityError as error:
         notify(os.environ, status(str(error)))
         raise
     return STOPPED
 
 
-async def _serve(home: Path, config: Config, key: StoreKey) -> None:
+async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
+    """Serve until told to stop, or until another device takes this one's place.
+
+    Then return how to serve that one: as this one was.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        _service(home, key) as service,
+        _service(home, key, config) as service,
+        service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
     ):
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, config.peer_port, url)
+        peer_port, joiner = service.peering.port, service.peering.joiner
+        record = RunRecord(os.getpid(), server.port, peer_port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -107,11 +127,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
+                    tasks.create_task(_stop_when_joined(joiner, stop)),
+                    tasks.create_task(service.peering.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
+    if not joiner.has_joined.is_set():
+        return None
+    return msgspec.structs.replace(config, port=server.port, peer_port=peer_port)
 
 
 async def _keep_watchdog() -> None:
@@ -128,8 +153,14 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     stop.set()
 
 
+async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
+    """Make room for the device that takes this one's place."""
+    await joiner.has_joined.wait()
+    stop.set()
+
+
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
     """Open the store and everything that reads and writes it."""
     started_ms = _wall_ms()
     metrics = Metrics()
@@ -150,6 +181,19 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             watchers.live_bodies = await open_parts.enter_async_context(
                 LiveBodies(store, _monotonic_ms)
             )
+            envelopes = open_parts.enter_context(
+                EnvelopeReader(database, held.identity.device)
+            )
+            carriers = ThreadPoolExecutor(1, "envelopes")
+            open_parts.callback(carriers.shutdown, cancel_futures=True)
+            watchers.mesh = mesh = Mesh(
+                owner,
+                held.identity,
+                envelopes,
+                carriers,
+                _clocks(),
+                servers=config.ice,
+            )
             yield Service(
                 home=home,
                 token=api_token(home),
@@ -157,6 +201,8 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 identity=held.identity,
                 key_source=key.source,
                 owner=owner,
+                mesh=mesh,
+                devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
                 reader=reader,
                 slow_reader=slow_reader,
@@ -164,11 +210,20 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
+                peering=_peering(home, key, held, owner, mesh),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
+
+
+def _peering(
+    home: Path, key: StoreKey, held: Secrets, owner: Owner, mesh: Mesh
+) -> Peering:
+    return peering(
+        home, key, held, owner, mesh, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms
+    )
 
 
 @dataclass(slots=True)
@@ -178,12 +233,15 @@ class _Watchers:
     metrics: Metrics
     events: EventLog
     live_bodies: LiveBodies | None = None
+    mesh: Mesh | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
         self.metrics.commits += 1
         self.metrics.events += len(committed.events)
         self.events.extend(committed.first_event, committed.events)
+        if self.mesh is not None:
+            self.mesh.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 
@@ -205,6 +263,16 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
+    )
+
+
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
     )
 
 

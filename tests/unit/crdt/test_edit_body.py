@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc
 
+from crdt.arrival import Cause
 from crdt.bodies import OpenBodies, missing_of_body
 from crdt.commands import DeleteNode, EditBody, Executable, PutBody, PutNode
 from crdt.errors import (
-    ForgedError,
     InvalidError,
     MalformedError,
     NotFoundError,
@@ -30,7 +30,7 @@ from tests.support.replicas import (
     Device,
     content,
     deliver,
-    identity,
+    first_envelope,
     opened,
     scratch_folder,
 )
@@ -101,7 +101,7 @@ def test_clients_and_commands_make_one_text(steps: list[Step]) -> None:
                 client.hear(update)
         device.replica.seal()
         for envelope in device.envelopes():
-            deliver(envelope, device.identity, other)
+            deliver(envelope, other)
 
         assert {client.text for client in clients} == {body(device)}
         assert content(other).nodes[KEY] == content(device).nodes[KEY]
@@ -185,11 +185,12 @@ def test_another_device_may_not_write_under_this_one() -> None:
     with running() as device:
         own = device.identity.client_id
         change = BodyChange(NodeKey(KEY), YjsClient(own).insert(0, "forged"))
-        other = identity(1)
 
-        with pytest.raises(ForgedError, match="client id of a device"):
-            device.replica.receive([change], other.device, other.client_id, START_MS)
+        received = device.replica.receive_envelopes(
+            [first_envelope(1, change)], START_MS
+        )
 
+        assert [each.cause for each in received.refused] == [Cause.FORGED]
         assert body(device) == ""
 
 
@@ -203,9 +204,11 @@ def test_a_body_has_a_limit_and_may_shrink() -> None:
         assert refused.field == "body"
         assert len(body(device)) == MAX_BODY_BYTES
 
-        other = identity(1)
         change = BodyChange(NodeKey(KEY), client.whole)
-        device.replica.receive([change], other.device, other.client_id, START_MS)
+        received = device.replica.receive_envelopes(
+            [first_envelope(1, change)], START_MS
+        )
+        assert not received.refused
         shrunk = edit(device.replica, client.delete(1, 1))
         assert isinstance(outcome(shrunk), Outcome)
         assert len(body(device).encode()) == MAX_BODY_BYTES + 1

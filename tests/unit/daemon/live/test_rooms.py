@@ -16,11 +16,11 @@ from crdt.errors import (
     MalformedError,
     NotFoundError,
 )
+from crdt.events import Event
 from crdt.execution import Outcome
 from crdt.ids import NodeKey
 from crdt.payload import BodyChange
 from crdt.replica import Committed
-from crdt.staging import Event
 from daemon.live.awareness import EXPIRES_MS
 from daemon.live.bodies import MAX_EDITORS, LiveBodies
 from daemon.live.editor import (
@@ -81,7 +81,7 @@ class Disk:
         if trouble is not None:
             raise trouble
         bodies = [BodyChange(KEY, update) for update in command.updates]
-        self.live.tell(Committed((), 1, (), bodies))
+        self.live.tell(Committed((), 1, (), bodies=bodies))
         return Outcome(command.key)
 
     async def missing(self, key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
@@ -319,7 +319,7 @@ async def test_changes_from_elsewhere_are_shown() -> None:
     """What became durable by another way reaches the clients of its body alone."""
     async with living() as disk, joined(disk) as (_, editor):
         changes = [BodyChange(NodeKey("roof"), b"else"), BodyChange(KEY, b"there")]
-        disk.live.tell(Committed((), 1, (), changes))
+        disk.live.tell(Committed((), 1, (), bodies=changes))
 
         assert [Update(b"there")] == await heard(editor, 1)
 
