@@ -13,3 +13,5 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str | None = msgspec.field(default=None, name="from")
     target: str | None = msgspec.field(default=None, name="to")
     edge_type: str | None = None
+    origin: str = "local"
+    """`local`, or the id of the device that made the change."""

@@ -83,6 +83,11 @@ class GraphWriter:
             return self._monotonic_ms()
         return self._schedule.due_ms
 
+    @property
+    def has_unsealed(self) -> bool:
+        """Whether something of this device stands in no envelope yet."""
+        return bool(self._unsealed)
+
     def use_keys(self, keys: SpaceKeys) -> None:
         """Seal under the present epoch of these keys from now on."""
         self.keys = keys
@@ -106,6 +111,12 @@ class GraphWriter:
         self._unsealed = []
         self._advanced += sealed
         self._schedule.sealed(self._monotonic_ms())
+
+    def seal_change(self, change: Change) -> None:
+        """Seal a change that is not in the journal, while nothing else is unsealed."""
+        with self.transaction() as totals:
+            sealed = self._seal([change], totals)
+        self._advanced += sealed
 
     def freeze(self) -> None:
         """Move fresh updates of all shards into tail rows, durably."""

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from typing import Final
 import msgspec
 
 from crdt.database import Database, store_errors
+from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
@@ -36,6 +38,8 @@ from daemon.home_exchange import take_over
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.mesh import Clocks, Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -50,6 +54,7 @@ from daemon.owner import Owner
 from daemon.peering import Peering, peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
+from transport.switchboard import steady_ms
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -105,7 +110,7 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        _service(home, key) as service,
+        _service(home, key, config) as service,
         service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
     ):
@@ -155,7 +160,7 @@ async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
     """Open the store and everything that reads and writes it."""
     started_ms = _wall_ms()
     metrics = Metrics()
@@ -176,6 +181,19 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             watchers.live_bodies = await open_parts.enter_async_context(
                 LiveBodies(store, _monotonic_ms)
             )
+            envelopes = open_parts.enter_context(
+                EnvelopeReader(database, held.identity.device)
+            )
+            carriers = ThreadPoolExecutor(1, "envelopes")
+            open_parts.callback(carriers.shutdown, cancel_futures=True)
+            watchers.mesh = mesh = Mesh(
+                owner,
+                held.identity,
+                envelopes,
+                carriers,
+                _clocks(),
+                servers=config.ice,
+            )
             yield Service(
                 home=home,
                 token=api_token(home),
@@ -183,6 +201,8 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 identity=held.identity,
                 key_source=key.source,
                 owner=owner,
+                mesh=mesh,
+                devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
                 reader=reader,
                 slow_reader=slow_reader,
@@ -190,7 +210,7 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
-                peering=_peering(home, key, held, owner),
+                peering=_peering(home, key, held, owner, mesh),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
@@ -198,8 +218,12 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             )
 
 
-def _peering(home: Path, key: StoreKey, held: Secrets, owner: Owner) -> Peering:
-    return peering(home, key, held, owner, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms)
+def _peering(
+    home: Path, key: StoreKey, held: Secrets, owner: Owner, mesh: Mesh
+) -> Peering:
+    return peering(
+        home, key, held, owner, mesh, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms
+    )
 
 
 @dataclass(slots=True)
@@ -209,12 +233,15 @@ class _Watchers:
     metrics: Metrics
     events: EventLog
     live_bodies: LiveBodies | None = None
+    mesh: Mesh | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
         self.metrics.commits += 1
         self.metrics.events += len(committed.events)
         self.events.extend(committed.first_event, committed.events)
+        if self.mesh is not None:
+            self.mesh.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 
@@ -236,6 +263,16 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
+    )
+
+
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
     )
 
 

@@ -1,8 +1,9 @@
 """What a running device does with others: it is there for them, invites, and joins."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from crdt.key_sources import StoreKey
 from daemon.admitting import RosterAdmission
 from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
+from daemon.mesh.calling import SIGNAL
+from daemon.mesh.mesh import Mesh
 from daemon.nearby import nearby_ways, own_addresses
 from daemon.owner import Owner
 from daemon.pairing import Pairing
@@ -26,6 +29,7 @@ class Peering:
 
     held: Secrets
     owner: Owner
+    mesh: Mesh
     pairing: Pairing
     joiner: HomeJoiner
     wall_ms: Callable[[], int]
@@ -35,18 +39,28 @@ class Peering:
     @asynccontextmanager
     async def serving(self, port: int, *, is_seen: bool) -> AsyncIterator[None]:
         """Listen for other devices; be seen on the local network if that is wanted."""
-        async with Endpoint(port, {HANDLER_NAME: self.pairing.answer}) as endpoint:
-            self.port = endpoint.port
-            if not is_seen:
-                yield
-                return
-            async with Discovery(
-                endpoint.port, self._ring, local_addresses, self.wall_ms
-            ) as discovery:
-                self.pairing.offering = lambda nameplate: discovery.offering(
-                    nameplate, os.urandom(TOKEN_BYTES)
-                )
-                yield
+        handlers = {HANDLER_NAME: self.pairing.answer, SIGNAL: self.mesh.signal}
+        async with AsyncExitStack() as stack:
+            endpoint = await stack.enter_async_context(Endpoint(port, handlers))
+            self.port = self.mesh.peer_port = endpoint.port
+            await stack.enter_async_context(self.mesh)
+            if is_seen:
+                await stack.enter_async_context(self._seen(endpoint.port))
+            yield
+
+    @asynccontextmanager
+    async def _seen(self, port: int) -> AsyncIterator[None]:
+        """Be known on the local network, and see who else is."""
+        async with (
+            Discovery(port, self._ring, local_addresses, self.wall_ms) as discovery,
+            asyncio.TaskGroup() as tasks,
+        ):
+            self.pairing.offering = lambda nameplate: discovery.offering(
+                nameplate, os.urandom(TOKEN_BYTES)
+            )
+            following = tasks.create_task(self.mesh.follow_discovery(discovery))
+            yield
+            following.cancel()
 
     def _ring(self) -> Ring:
         replica = self.owner.replica
@@ -58,6 +72,7 @@ def peering(
     key: StoreKey,
     held: Secrets,
     owner: Owner,
+    mesh: Mesh,
     *,
     wall_ms: Callable[[], int],
     monotonic_ms: Callable[[], int],
@@ -70,7 +85,7 @@ def peering(
         addresses=lambda: own_addresses(parts.port),
         wall_ms=wall_ms,
         randomness=os.urandom,
-        tell=lambda _: None,
+        tell=mesh.roster_changed,
     )
     pairing = Pairing(
         admission,
@@ -79,5 +94,5 @@ def peering(
         randomness=os.urandom,
     )
     joiner = HomeJoiner(home, key, owner, nearby_ways(), wall_ms)
-    parts = Peering(held, owner, pairing, joiner, wall_ms, port=0)
+    parts = Peering(held, owner, mesh, pairing, joiner, wall_ms, port=0)
     return parts

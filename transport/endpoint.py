@@ -11,7 +11,7 @@ import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -81,22 +81,19 @@ class Endpoint:
         self._failed = failed
         self._buckets = Buckets(burst=BURST, per_second=PER_SECOND)
         self._serving: dict[asyncio.Task[None], str] = {}
+        self._servers: list[asyncio.Server] = []
         self._tasks = asyncio.TaskGroup()
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Bind the port, or raise `PortInUseError`."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._tasks)
-            stack.callback(self._cut_off)
-            sockets = _bind(self._asked_port)
-            self.port = int(sockets[0].getsockname()[1])
-            for listening in sockets:
-                server = await asyncio.start_server(
-                    self._accept, sock=listening, limit=MAX_HEAD_BYTES
-                )
-                stack.callback(server.close)
-            self._stack = stack.pop_all()
+        sockets = _bind(self._asked_port)
+        self.port = int(sockets[0].getsockname()[1])
+        await self._tasks.__aenter__()
+        for listening in sockets:
+            server = await asyncio.start_server(
+                self._accept, sock=listening, limit=MAX_HEAD_BYTES
+            )
+            self._servers.append(server)
         return self
 
     async def __aexit__(
@@ -104,13 +101,14 @@ class Endpoint:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         """Take no more requests and cut off those that are open."""
-        return await self._stack.__aexit__(kind, error, trace)
-
-    def _cut_off(self) -> None:
+        for server in self._servers:
+            server.close()
         for task in self._serving:
             task.cancel()
+        # Told of an error of the body, the group would wrap it.
+        await self._tasks.__aexit__(None, None, None)
 
     def _accept(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -99,13 +99,15 @@ class Exchange:
         *,
         now_ms: Callable[[], int],
         wall_ms: Callable[[], int],
+        greeting: Sequence[Presence | Addresses] = (),
     ) -> None:
-        """Say nothing yet."""
+        """Say nothing yet; `greeting` is said once the session has begun."""
         self.session = session
         self._link = link
         self._port = port
         self._now_ms = now_ms
         self._wall_ms = wall_ms
+        self._greeting = greeting
         self._control: asyncio.Queue[AnyFrame | None] = asyncio.Queue()
         self._bulk: asyncio.Queue[AnyFrame | None] = asyncio.Queue()
         self._timing = asyncio.Event()
@@ -123,6 +125,8 @@ class Exchange:
                 tasks.create_task(self._write(self._bulk, is_bulk=True))
                 tasks.create_task(self._keep_time())
                 self._perform(self.session.start(self._wall_ms()))
+                for frame in self._greeting:
+                    self.say(frame)
         except* LinkClosedError:
             pass
         finally:

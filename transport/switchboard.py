@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -25,6 +25,7 @@ from transport.chunks import Bind, Channel, decode_message, encode_message
 from transport.ice_servers import IceServers
 from transport.link import Link
 from transport.rtc_parts import UnconnectedError, tune
+from transport.sctp_speed import hurry
 from transport.signalling import (
     SESSION_BYTES,
     BindRole,
@@ -107,6 +108,7 @@ class Switchboard:
         `wall_ms` is the time of day, as offers carry it.
         """
         tune()
+        hurry()
         self._me = me
         self._member = member
         self._servers = servers or IceServers()
@@ -120,21 +122,25 @@ class Switchboard:
         self._answering: dict[DeviceId, Connection] = {}
         self._accepted: asyncio.Queue[Link] = asyncio.Queue(MAX_WAITING_LINKS)
         self._connections: WeakSet[Connection] = WeakSet()
-        self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._tasks)
-        self._stack.push_async_callback(self._close)
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._stack.__aexit__(kind, error, traceback)
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection, and with it every link."""
+        try:
+            for connection in list(self._connections):
+                await connection.aclose()
+        finally:
+            # Told of an error of the body, the group would wrap it.
+            await self._tasks.__aexit__(None, None, None)
 
     @property
     def me(self) -> DeviceId:
@@ -333,11 +339,6 @@ class Switchboard:
         link = ChunkedLink(peer.device, "webrtc", connection, steady_ms)
         connection.attach(link)
         return link
-
-    async def _close(self) -> None:
-        """Close every connection, and with it every link."""
-        for connection in list(self._connections):
-            await connection.aclose()
 
 
 def steady_ms() -> float:

@@ -12,6 +12,7 @@ description is ever written or parsed. Rules of this file:
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ from transport.rtc_parts import (
     Sctp,
     UnconnectedError,
 )
+from transport.sctp_speed import FastSctp, fits
 
 HELD_MESSAGES: Final = 64
 """Messages that may come before the peer has proved who it is."""
@@ -83,7 +85,8 @@ class Connection:
         self._gatherer = Gatherer(ice)
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = Dtls(self._ice, [certificate])
-        self._sctp = Sctp(self._dtls, self._deliver, self._misbehave)
+        sctp = FastSctp if fits() else Sctp
+        self._sctp = sctp(self._dtls, self._deliver, self._misbehave)
         self._channels = {channel: self._open(channel) for channel in Channel}
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -121,6 +124,12 @@ class Connection:
 
     async def connect(self, remote: Description) -> None:
         """Connect to the peer that is so described, or raise `UnconnectedError`."""
+        try:
+            await self._connect(remote)
+        except Exception as error:
+            raise UnconnectedError from error
+
+    async def _connect(self, remote: Description) -> None:
         for candidate in remote.candidates:
             await self._ice.addRemoteCandidate(_from_wire(candidate))
         await self._ice.addRemoteCandidate(None)
@@ -177,9 +186,9 @@ class Connection:
             await asyncio.wait([self._gathering])
         pump = self._dtls.pump
         self._note(LinkEnd.CLOSED_HERE)
-        await self._sctp.stop()
-        await self._dtls.stop()
-        await self._ice.stop()
+        for stop in (self._sctp.stop, self._dtls.stop, self._ice.stop):
+            with suppress(Exception):  # one that fails keeps no other from closing
+                await stop()
         if pump is not None:
             await asyncio.wait([pump])
 

@@ -14,6 +14,8 @@ from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
 from daemon.live.bodies import LiveBodies
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
 from daemon.peering import Peering
@@ -33,6 +35,8 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
+    mesh: Mesh
+    devices: Overview
     live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""

@@ -15,6 +15,7 @@ from crdt.errors import FractalityError
 from daemon.cli.commands import (
     completion,
     device,
+    devices,
     observing,
     pairing,
     reading,
@@ -45,7 +46,15 @@ SECTIONS: Final = {
         transfer.backup,
         device.restore,
     ),
-    "Devices": (pairing.pair, pairing.join),
+    "Devices": (
+        pairing.pair,
+        pairing.join,
+        devices.devices,
+        devices.why,
+        devices.sync,
+        devices.peers,
+        devices.revoke,
+    ),
     "This device": (
         device.init,
         device.run,
