@@ -347,6 +347,7 @@ class Replica:
         """
         self._writer.seal()
         self.freeze()
+        self.save_acknowledgements()
         write_backup(self._database, self.identity, target, now_ms)
 
     def close(self) -> None:
