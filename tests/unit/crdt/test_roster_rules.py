@@ -178,6 +178,16 @@ def test_authority(lines: str) -> None:
         ada, phone, tablet can read
         desk, book cannot read
         """,
+        # A new epoch is the present one though somebody still has to be given it.
+        """
+        apart
+        phone adds tablet
+        ada rotates
+        together
+        tablet cannot read
+        ada grants tablet
+        tablet can read
+        """,
         # An epoch that who left can open loses to one that they cannot, even if others
         # have to be given that one first.
         """
