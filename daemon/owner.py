@@ -144,8 +144,7 @@ class Owner:
 
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
-        if committed.events or committed.advanced or committed.bodies:
-            self._loop.call_soon_threadsafe(self._tell, committed)
+        self._loop.call_soon_threadsafe(self._tell, committed)
 
     async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:
         if not self._thread.is_alive():
