@@ -44,8 +44,14 @@ class Comparison:
         self._there: Shown | None = None
         self._told: Shown | None = None
         self._told_ms: int | None = None
+        self._is_alarmed = False
         self._reported: tuple[bytes, bool] | None = None
         self._seen: Holdings | None = None
+
+    def take_alarm(self) -> bool:
+        """Whether both were found to show different graphs since the last call."""
+        was_alarmed, self._is_alarmed = self._is_alarmed, False
+        return was_alarmed
 
     def shown(self, frame: Shown, holdings: Holdings) -> list[Action]:
         """Take what the peer shows."""
@@ -86,4 +92,5 @@ class Comparison:
         if result == self._reported:
             return []
         self._reported = result
+        self._is_alarmed |= not result[1]
         return [Report(Compared(is_equal=result[1]))]

@@ -31,6 +31,7 @@ from transport.link import Link, LinkClosedError
 from transport.sync import SyncSession
 from transport.sync_actions import (
     Action,
+    AskCheckpoint,
     Checkpoint,
     End,
     EndCause,
@@ -99,6 +100,12 @@ class ReplicaPort(Protocol):
 
     async def keep_checkpoint_part(self, part: KeepCheckpointPart) -> Holdings:
         """Store a part; the last one makes the vector jump."""
+
+    def admit_checkpoint(self) -> bool:
+        """Whether the peer may give a checkpoint now: one is taken in at a time.
+
+        If not, `Exchange.checkpoint_possible` has to be called when that one is over.
+        """
 
     def hand(self, frame: Aside) -> None:
         """Take a frame that is no matter of the session."""
@@ -186,6 +193,10 @@ class Exchange:
         """Take whether this device takes envelopes."""
         self._perform(self._session.condition_changed(condition, self._clock_ms()))
 
+    def checkpoint_possible(self) -> None:
+        """Take note that no other device gives a checkpoint any more."""
+        self._perform(self._session.checkpoint_possible(self._clock_ms()))
+
     def stop(self, cause: EndCause = EndCause.STOPPED) -> None:
         """End the session; `run` returns when the peer has been told."""
         self._perform(self._session.end(cause))
@@ -207,6 +218,10 @@ class Exchange:
                 self._writings.put_nowait(action)
             case Load() | LoadStatements() | WriteCheckpoint() | LoadCheckpointPart():
                 self._readings.put_nowait(action)
+            case AskCheckpoint():
+                if self._port.admit_checkpoint():
+                    now_ms = self._clock_ms()
+                    self._perform(self._session.checkpoint_wished(now_ms))
             case Hand(frame):
                 self._port.hand(frame)
             case Report(news):

@@ -58,6 +58,9 @@ class Refusal(IntEnum):
     """The device that wrote it was removed, and this comes after the cut."""
     FORK = 4
     """It holds another content under that number."""
+    UNREADABLE = 5
+    """It cannot read what the envelope carries: a newer version wrote it, or nobody
+    should have."""
 
 
 class Farewell(IntEnum):
@@ -208,6 +211,14 @@ class Bye(_Frame, frozen=True, tag=10):
     farewell: Farewell
 
 
+class CheckpointOffer(_Frame, frozen=True, tag=11):
+    """The receiver needs a checkpoint: it lacks much, or what is not held any more."""
+
+
+class CheckpointWish(_Frame, frozen=True, tag=12):
+    """The sender takes the checkpoint that it was offered, and no other meanwhile."""
+
+
 class Presence(_Frame, frozen=True, tag=64):
     """Who is there and what is edited; handled outside of the session."""
 
@@ -250,6 +261,8 @@ SyncFrame: TypeAlias = (
     | Shown
     | Changed
     | Bye
+    | CheckpointOffer
+    | CheckpointWish
 )
 Frame: TypeAlias = SyncFrame | Aside
 

@@ -4,10 +4,8 @@ A silent stall is the worst that a synchronising program can do to people: they 
 what is not there. So each session watches itself.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
-from transport.frames import Condition, Refusal
 from transport.sync_actions import Moving, News, StallCause, Stalled
 
 STALL_MS: Final = 60_000
@@ -43,30 +41,3 @@ class StallWatch:
     def has_given_up(self, now_ms: int) -> bool:
         """Whether nothing has moved for so long that another link should be tried."""
         return now_ms - self._still_since_ms >= GIVE_UP_MS
-
-
-def blocked_by(here: Condition, there: Condition) -> StallCause | None:
-    """Return which of the two does not want to go on."""
-    if here is Condition.PAUSED:
-        return StallCause.PAUSED_HERE
-    if there is Condition.PAUSED:
-        return StallCause.PAUSED_THERE
-    if there is Condition.DISK_FULL:
-        return StallCause.DISK_FULL_THERE
-    return StallCause.DISK_FULL_HERE if here is Condition.DISK_FULL else None
-
-
-def refused_there(refusals: Iterable[Refusal]) -> StallCause:
-    """Return why the peer lacks envelopes that none are under way of."""
-    kinds = set(refusals)
-    if Refusal.NO_KEY in kinds:
-        return StallCause.KEY_MISSING_THERE
-    return StallCause.REFUSED_THERE if kinds else StallCause.BUSY_HERE
-
-
-def refused_here(refusals: Iterable[Refusal]) -> StallCause:
-    """Return why envelopes are lacking here that the peer has."""
-    kinds = set(refusals)
-    if Refusal.NO_KEY in kinds:
-        return StallCause.KEY_MISSING_HERE
-    return StallCause.REFUSED_HERE if kinds else StallCause.WITHHELD

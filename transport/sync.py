@@ -22,7 +22,9 @@ from transport.frames import (
     Addresses,
     Bye,
     Changed,
+    CheckpointOffer,
     CheckpointPart,
+    CheckpointWish,
     Condition,
     Envelopes,
     Farewell,
@@ -41,15 +43,10 @@ from transport.frames import (
 from transport.patience import Patience
 from transport.rollback import RollbackWatch
 from transport.session_names import SessionName
-from transport.stall import (
-    GIVING_UP,
-    StallWatch,
-    blocked_by,
-    refused_here,
-    refused_there,
-)
+from transport.stall import GIVING_UP, StallWatch
 from transport.sync_actions import (
     Action,
+    AskCheckpoint,
     Checkpoint,
     Conditioned,
     End,
@@ -62,14 +59,13 @@ from transport.sync_actions import (
     Report,
     RosterState,
     Send,
-    StallCause,
     Standing,
 )
 from transport.sync_receiving import Inflow
 from transport.sync_roster import RosterTalk
 from transport.sync_sending import Outflow
 from transport.sync_states import FAREWELLS, MEANINGS, TRANSITIONS, Event, State
-from transport.vectors import are_equal
+from transport.sync_waiting import Conditions, waited_for
 
 HELLO_MS: Final = 15_000
 """How long the peer may take to say hello."""
@@ -98,9 +94,7 @@ class SyncSession:
         self.state = State.GREETING
         self.greeted: Greeted | None = None
         """What the peer said at first."""
-        self.condition_there = Condition.READY
-        """Whether the peer takes envelopes."""
-        self._condition = condition
+        self._conditions = Conditions(condition, Condition.READY)
         self._holdings = holdings
         self._roster = RosterTalk(roster)
         self._out = Outflow(name.me, name.peer, holdings.vector)
@@ -128,7 +122,7 @@ class SyncSession:
             roster=self._roster.roster.fingerprint,
             vector=dict(self._holdings.vector),
             now_ms=wall_ms,
-            condition=self._condition,
+            condition=self._conditions.here,
             partial=partial,
         )
         return [Send(hello)]
@@ -175,8 +169,13 @@ class SyncSession:
             case Shown():
                 return self._comparison.shown(frame, self._holdings)
             case Changed(condition):
-                self.condition_there = condition
+                self._conditions.there = condition
                 return [Report(Conditioned(condition))]
+            case CheckpointOffer():
+                self._in.is_offered = True
+                return [AskCheckpoint()]
+            case CheckpointWish():
+                return self._out.wished()
             case Presence() | Addresses() | Forward():
                 is_member = self._roster.roster.peer is Standing.MEMBER
                 is_taken = is_member and self._patience.admits_aside()
@@ -189,7 +188,7 @@ class SyncSession:
     def _greet(self, hello: Hello, now_ms: int) -> Answer:
         if hello.space != self.name.space:
             return EndCause.FOREIGN_SPACE
-        self.condition_there = hello.condition
+        self._conditions.there = hello.condition
         self._out.partial = hello.partial
         self._stall.moved(now_ms)
         ahead_ms = hello.now_ms - now_ms - self._wall_ahead_ms
@@ -287,7 +286,7 @@ class SyncSession:
 
     def condition_changed(self, condition: Condition, now_ms: int) -> list[Action]:
         """Take whether this device takes envelopes."""
-        self._condition = condition
+        self._conditions.here = condition
         tells = self.greeted is not None
         return self._advance([Send(Changed(condition))] if tells else [], now_ms)
 
@@ -301,6 +300,17 @@ class SyncSession:
     ) -> list[Action]:
         """Take a part that was asked for."""
         return self._advance(self._out.checkpoint_part_loaded(index, part), now_ms)
+
+    def checkpoint_possible(self, now_ms: int) -> list[Action]:
+        """Take note that no other device gives a checkpoint any more."""
+        return self._advance([AskCheckpoint()] if self._in.is_offered else [], now_ms)
+
+    def checkpoint_wished(self, now_ms: int) -> list[Action]:
+        """Take the checkpoint that was offered."""
+        if not self._in.is_offered:
+            return []
+        self._in.is_offered, self._in.is_wishing = False, True
+        return self._advance([Send(CheckpointWish())], now_ms)
 
     def checkpoint_part_kept(self, holdings: Holdings, now_ms: int) -> list[Action]:
         """Take note that a part is durable."""
@@ -321,7 +331,7 @@ class SyncSession:
             return self.end(EndCause.STALLED)
         here, there = self._holdings.vector, self._out.there
         cause = self._rollback.observe(here, there, now_ms) if self.greeted else None
-        pending = self._pending()
+        pending = waited_for(self._roster, self._in, self._out, here, self._conditions)
         if self._stall.has_given_up(now_ms) and pending in GIVING_UP:
             cause = EndCause.STALLED
         if cause is not None:
@@ -353,12 +363,13 @@ class SyncSession:
         actions = [] if isinstance(answer, EndCause) else answer
         if cause is not None:
             return actions + self.end(cause)
+        if self._comparison.take_alarm():
+            self._out.show_heads()
         self._out.may_give = (
             self.state is State.SYNCING
             and self._roster.is_settled
             and self._roster.roster.peer is Standing.MEMBER
-            and self.condition_there is Condition.READY
-            and self._condition is not Condition.PAUSED
+            and self._conditions.may_give
         )
         actions += self._out.pump(now_ms)
         if self.state is State.SYNCING:
@@ -379,21 +390,3 @@ class SyncSession:
         if roster.peer is Standing.REMOVED:
             return EndCause.REMOVED_THERE
         return EndCause.STRANGER_THERE if roster.peer is Standing.STRANGER else None
-
-    def _pending(self) -> StallCause | None:
-        """Return what the session waits for, None if everything is done."""
-        if not self._roster.is_settled:
-            is_busy = self._roster.is_busy
-            return StallCause.BUSY_HERE if is_busy else StallCause.NO_ANSWER
-        if self._in.is_busy or self._out.is_loading:
-            return StallCause.BUSY_HERE
-        if self._out.in_flight_bytes:
-            return StallCause.UNACKNOWLEDGED
-        if are_equal(self._holdings.vector, self._out.there):
-            return None
-        blocked = blocked_by(self._condition, self.condition_there)
-        if blocked is not None:
-            return blocked
-        if self._out.lacking:
-            return refused_there(self._out.blocked.values())
-        return refused_here(self._in.refused.values())

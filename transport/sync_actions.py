@@ -101,6 +101,7 @@ class StallCause(StrEnum):
     REFUSED_THERE = "the other device does not accept an envelope"
     KEY_MISSING_HERE = "this device lacks the key of an epoch"
     REFUSED_HERE = "this device does not accept an envelope"
+    CHECKPOINT_AWAITED = "the other device is given a checkpoint by another one"
     BUSY_HERE = "the store of this device is busy"
 
 
@@ -262,6 +263,14 @@ class KeepCheckpointPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCheckpoint:
+    """Say whether the peer may send a checkpoint now; if so call `checkpoint_wished`.
+
+    If not, because another device does, call `checkpoint_possible` after that.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Hand:
     """Give a frame to who handles it outside of the session."""
 
@@ -294,6 +303,7 @@ Action: TypeAlias = (
     | WriteCheckpoint
     | LoadCheckpointPart
     | KeepCheckpointPart
+    | AskCheckpoint
     | Hand
     | Report
     | End

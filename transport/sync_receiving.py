@@ -55,6 +55,10 @@ class Inflow:
         """Devices of which something was refused that is still lacking, and why."""
         self._expected: tuple[bytes, int, int] | None = None
         """Id, index and total of the next part, while a checkpoint comes in."""
+        self.is_wishing = False
+        """Whether the peer was told that its checkpoint is taken."""
+        self.is_offered = False
+        """Whether the peer waits for that."""
         self._part: KeepCheckpointPart | None = None
         """The part that is being stored."""
 
@@ -71,6 +75,7 @@ class Inflow:
             return EndCause.FLOODED
         if isinstance(frame, CheckpointPart) and not self._is_next_part(frame):
             return EndCause.BROKEN_CHECKPOINT
+        self.is_offered = False
         self._received += size
         self._pending.append(frame)
         return self._keep_next()
@@ -127,8 +132,11 @@ class Inflow:
     def _is_next_part(self, frame: CheckpointPart) -> bool:
         """Whether a part begins a checkpoint, or continues the one that is coming."""
         this = (frame.id, frame.index, frame.total)
+        if self._expected is None and not self.is_wishing:
+            return False
         if frame.index >= frame.total or self._expected not in {None, this}:
             return False
+        self.is_wishing = False
         is_last = frame.index + 1 == frame.total
         self._expected = None if is_last else (frame.id, frame.index + 1, frame.total)
         return True

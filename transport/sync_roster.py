@@ -114,8 +114,9 @@ class RosterTalk:
             if taken and size > MAX_STATEMENTS_BYTES:
                 break
             taken.append(statement)
-        for _ in taken:
-            self._known_there.add(self._queue.popleft())
+        self._known_there.update(hashlib.sha256(each).digest() for each in taken)
+        waiting = [each for each in self._queue if each not in self._known_there]
+        self._queue = deque(waiting)
         return self._send(tuple(taken))
 
     def receive(self, frame: Statements) -> list[Action] | EndCause:

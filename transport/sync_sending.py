@@ -21,7 +21,7 @@ from transport.frames import (
     MAX_ENVELOPES,
     MAX_PART_BYTES,
     Acknowledge,
-    CheckpointPart,
+    CheckpointOffer,
     Envelopes,
     PartialCheckpoint,
     Refusal,
@@ -29,14 +29,12 @@ from transport.frames import (
 from transport.sync_actions import (
     Action,
     Checkpoint,
-    CheckpointProgress,
     EndCause,
     Load,
-    LoadCheckpointPart,
-    Report,
     Send,
     WriteCheckpoint,
 )
+from transport.sync_checkpoint import Outgoing
 from transport.vectors import advances, devices_from, lacks
 
 WINDOW_BYTES: Final = 4 * 1024 * 1024
@@ -56,18 +54,6 @@ class _Batch:
     device: DeviceId
     first: int
     envelopes: deque[bytes]
-
-
-@dataclass(slots=True)
-class _Outgoing:
-    """A checkpoint on its way: first written, then sent part by part."""
-
-    checkpoint: Checkpoint | None = None
-    next_part: int = 0
-    is_loading: bool = False
-    ends: deque[int] | None = None
-    """Where in the stream of bytes each part that is under way ends."""
-    done: int = 0
 
 
 class Outflow:
@@ -100,7 +86,10 @@ class Outflow:
         self._batch: _Batch | None = None
         self._loading: DeviceId | None = None
         self._last: DeviceId | None = None
-        self._outgoing: _Outgoing | None = None
+        self._heads: deque[DeviceId] = deque()
+        """Devices of which the newest envelope is sent although the peer has one."""
+        self._is_loading_head = False
+        self._outgoing: Outgoing | None = None
         self._checkpoints = 0
 
     @property
@@ -112,10 +101,13 @@ class Outflow:
     def is_loading(self) -> bool:
         """Whether this device's own store owes an answer."""
         outgoing = self._outgoing
-        return self._loading is not None or (
-            outgoing is not None
-            and (outgoing.checkpoint is None or outgoing.is_loading)
-        )
+        is_loading = outgoing is not None and outgoing.is_loading
+        return is_loading or self._loading is not None
+
+    @property
+    def is_offering(self) -> bool:
+        """Whether the peer has yet to wish for a checkpoint that it needs."""
+        return self._outgoing is not None and not self._outgoing.is_wished
 
     @property
     def lacking(self) -> int:
@@ -154,15 +146,21 @@ class Outflow:
                 del self._not_before_ms[device]
         if not self.may_give:
             return []
-        if self._outgoing is None and self._wants_checkpoint():
-            return self._begin_checkpoint()
-        if self._outgoing is not None:
-            return self._pump_checkpoint(self._outgoing)
+        if self._outgoing is None and self._is_far_behind():
+            return self._offer(None)
+        if self._outgoing is not None and self._is_needed(self._outgoing):
+            is_free = self.has_bulk and self._has_room(MAX_PART_BYTES)
+            return self._outgoing.next_load() if is_free else []
+        self._outgoing = None
         actions: list[Action] = []
         if self._batch is not None:
             actions = self._send_of(self._batch)
             self._batch = self._batch if self._batch.envelopes else None
         if self._batch is None and self._loading is None and self._has_room(1):
+            if self._heads:
+                self._is_loading_head = True
+                self._loading = self._heads.popleft()
+                return [*actions, Load(self._loading, self.held[self._loading] - 1, 1)]
             chosen = self._next_device()
             if chosen is not None:
                 self._last = self._loading = chosen
@@ -174,6 +172,9 @@ class Outflow:
     ) -> list[Action]:
         """Take what the store had; nothing means that it was pruned."""
         self._loading = None
+        if self._is_loading_head:
+            self._is_loading_head = False
+            return self._send_head(envelopes[0]) if envelopes else []
         through = self._through(device)
         if envelopes:
             if after <= through:
@@ -186,7 +187,15 @@ class Outflow:
             self._rewinds[device] = MAX_REWINDS + 1
             self.blocked[device] = Refusal.GAP
             return []
-        return self._begin_checkpoint()
+        return self._offer((device, through))
+
+    def show_heads(self) -> None:
+        """Send the newest envelope of each device, for the peer to compare.
+
+        If both hold as many and show different graphs, two contents may bear one
+        number; the replica that sees both keeps the proof.
+        """
+        self._heads.extend(each for each in sorted(self.held) if self.held[each])
 
     def acknowledged(self, frame: Acknowledge) -> EndCause | None:
         """Take what the peer holds; return what is wrong with that."""
@@ -215,19 +224,12 @@ class Outflow:
 
         What the peer holds then is in its acknowledgement of the last part.
         """
-        outgoing = self._outgoing
-        if outgoing is None or outgoing.ends is None or outgoing.checkpoint is None:
+        if self._outgoing is None:
             return []
-        before = outgoing.done
-        while outgoing.ends and outgoing.ends[0] <= self.acknowledged_bytes:
-            outgoing.ends.popleft()
-            outgoing.done += 1
-        total = outgoing.checkpoint.total
-        if outgoing.done == total:
+        actions = self._outgoing.acknowledged(self.acknowledged_bytes)
+        if self._outgoing.is_over:
             self._outgoing = None
-        if outgoing.done == before:
-            return []
-        return [Report(CheckpointProgress(outgoing.done, total, is_incoming=False))]
+        return actions
 
     def refused(
         self, device: DeviceId, sequence: int, refusal: Refusal
@@ -254,28 +256,34 @@ class Outflow:
             if refusal is Refusal.FORK or self._rewinds.get(device, 0) > MAX_REWINDS
         }
 
+    def wished(self) -> list[Action]:
+        """Begin the checkpoint that was offered.
+
+        A wish that comes when the offer is void is granted as well, as the peer keeps
+        a place for it; but not without end.
+        """
+        if not self.is_offering and self._outgoing is not None:
+            return []
+        if self._checkpoints == MAX_CHECKPOINTS:
+            return []
+        self._checkpoints += 1
+        self._outgoing = self._outgoing or Outgoing(None)
+        self._outgoing.is_wished = True
+        return [WriteCheckpoint(self.partial)]
+
     def checkpoint_written(self, checkpoint: Checkpoint) -> None:
         """Take note that a checkpoint can be read."""
         if self._outgoing is not None:
-            first = min(checkpoint.first_part, checkpoint.total - 1)
-            self._outgoing.checkpoint = checkpoint
-            self._outgoing.next_part = self._outgoing.done = first
-            self._outgoing.ends = deque()
+            self._outgoing.written(checkpoint)
 
     def checkpoint_part_loaded(self, index: int, part: bytes) -> list[Action]:
         """Send a part."""
-        outgoing = self._outgoing
-        if outgoing is None or outgoing.checkpoint is None or outgoing.ends is None:
+        if self._outgoing is None:
             return []
-        outgoing.is_loading = False
-        outgoing.next_part = index + 1
         self.sent_bytes += len(part)
-        outgoing.ends.append(self.sent_bytes)
-        checkpoint = outgoing.checkpoint
-        frame = CheckpointPart(checkpoint.id, index, checkpoint.total, part)
-        return [Send(frame, is_bulk=True)]
+        return self._outgoing.loaded(index, part, self.sent_bytes)
 
-    def _wants_checkpoint(self) -> bool:
+    def _is_far_behind(self) -> bool:
         holds_of_others = any(
             self.there.get(device) for device in self.held if device != self._peer
         )
@@ -286,19 +294,18 @@ class Outflow:
             and self.lacking > MANY_ENVELOPES
         )
 
-    def _begin_checkpoint(self) -> list[Action]:
-        self._checkpoints += 1
-        self._outgoing = _Outgoing()
-        return [WriteCheckpoint(self.partial)]
+    def _offer(self, pruned: tuple[DeviceId, int] | None) -> list[Action]:
+        self._outgoing = Outgoing(pruned)
+        return [Send(CheckpointOffer())]
 
-    def _pump_checkpoint(self, outgoing: _Outgoing) -> list[Action]:
-        checkpoint = outgoing.checkpoint
-        may_load = not outgoing.is_loading and self.has_bulk
-        may_load = may_load and self._has_room(MAX_PART_BYTES)
-        if checkpoint is None or outgoing.next_part >= checkpoint.total or not may_load:
-            return []
-        outgoing.is_loading = True
-        return [LoadCheckpointPart(checkpoint.id, outgoing.next_part)]
+    def _is_needed(self, outgoing: Outgoing) -> bool:
+        """Whether an offer still stands: others may have given what was lacking."""
+        if outgoing.is_wished:
+            return True
+        if outgoing.pruned is None:
+            return self._is_far_behind()
+        device, through = outgoing.pruned
+        return self._through(device) == through
 
     def _next_device(self) -> DeviceId | None:
         """Return whose envelopes are loaded next: each device in its turn."""
@@ -333,6 +340,14 @@ class Outflow:
         if is_bulk and not self.has_bulk:
             return []
         return self._send_front(batch, is_bulk=is_bulk)
+
+    def _send_head(self, envelope: bytes) -> list[Action]:
+        is_bulk = len(envelope) > SMALL_BYTES
+        if not self._has_room(len(envelope)) or (is_bulk and not self.has_bulk):
+            return []
+        self.sent_bytes += len(envelope)
+        self._unrefused += 1
+        return [Send(Envelopes((envelope,)), is_bulk=is_bulk)]
 
     def _send_front(self, batch: _Batch, *, is_bulk: bool) -> list[Action]:
         taken: list[bytes] = []

@@ -131,13 +131,14 @@ class Mesh:
         self._sessions: dict[DeviceId, _Session] = {}
         self._run = clocks.randomness(8)
         self._serial = 0
-        self._newcoming = asyncio.Lock()
         self._is_disk_full = False
         self._lacks_key = False
         self._unsaved: set[DeviceId] = set()
         self._presences_of: Callable[[], Sequence[Presence]] = lambda: ()
         self.book = AddressBook()
         self.peer_port = 0
+        self._giver: DeviceId | None = None
+        """The device that gives a checkpoint."""
         self.discovery: Discovery | None = None
         self.is_paused = False
         self.stalls = 0
@@ -303,6 +304,18 @@ class Mesh:
                 pass
         self._news("sync.state", peer)
 
+    def may_give_checkpoint(self, peer: DeviceId) -> bool:
+        """Whether no other device than this one gives a checkpoint."""
+        if self._giver is None:
+            self._giver = peer
+        return self._giver == peer
+
+    def checkpoint_taken(self) -> None:
+        """Let another device give a checkpoint, if that is still needed."""
+        self._giver = None
+        for session in list(self._sessions.values()):
+            session.exchange.checkpoint_possible()
+
     def hear(self, peer: DeviceId, frame: Aside) -> None:
         """Take what a peer says beside the graph."""
         match frame:
@@ -336,14 +349,6 @@ class Mesh:
 
     async def _converse(self, link: Link) -> None:
         """Bring the space into step over a link until it is over."""
-        if self.holding.vector:
-            await self._sync(link)
-            return
-        # A device that holds nothing is given everything by one device at a time.
-        async with self._newcoming:
-            await self._sync(link)
-
-    async def _sync(self, link: Link) -> None:
         peer = link.peer
         self._serial += 1
         name = SessionName(
@@ -389,6 +394,8 @@ class Mesh:
                 self._ended(peer, cause)
 
     def _ended(self, peer: DeviceId, cause: EndCause | None) -> None:
+        if self._giver == peer:
+            self.checkpoint_taken()
         self.record(peer).session_ended(cause)
         self._news("peer.offline", peer)
         if peer not in self._others():

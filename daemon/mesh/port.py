@@ -38,6 +38,7 @@ _REFUSALS: Final = {
     Cause.REMOVED: Refusal.REMOVED,
     Cause.NOT_A_WRITER: Refusal.REMOVED,
     Cause.FORK: Refusal.FORK,
+    Cause.MALFORMED: Refusal.UNREADABLE,
     Cause.COPY_OF_THIS_DEVICE: Refusal.FORK,
 }
 """What a peer can do something about; anything else no honest peer sends."""
@@ -63,6 +64,12 @@ class Around(Protocol):
 
     def report(self, peer: DeviceId, news: News) -> None:
         """Take note of what is new about a session."""
+
+    def may_give_checkpoint(self, peer: DeviceId) -> bool:
+        """Whether no other device than this one gives a checkpoint."""
+
+    def checkpoint_taken(self) -> None:
+        """Take note that a checkpoint is complete."""
 
     def hear(self, peer: DeviceId, frame: Aside) -> None:
         """Take what a peer says beside the graph."""
@@ -149,7 +156,13 @@ class ReplicaOfPeer:
         if reception.cause not in (None, Cause.DUPLICATE):
             message = f"A part of a checkpoint was refused: {reception.cause}."
             raise MalformedError(message)
+        if reception.is_finished:
+            self.around.checkpoint_taken()
         return self.around.holdings()
+
+    def admit_checkpoint(self) -> bool:
+        """Whether the peer may give a checkpoint now."""
+        return self.around.may_give_checkpoint(self.peer)
 
     def hand(self, frame: Aside) -> None:
         """Take a frame that is no matter of the session."""

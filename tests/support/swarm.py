@@ -20,6 +20,7 @@ from transport.session_names import Meeting, SessionName
 from transport.sync import SyncSession
 from transport.sync_actions import (
     Action,
+    AskCheckpoint,
     Checkpoint,
     Compared,
     EndCause,
@@ -90,6 +91,8 @@ class SimDevice:
         self.wall_ms = NOON_MS + swarm.net.dice.randrange(-HOURS_MS, HOURS_MS)
         """Its wall clock when the simulation began."""
         self.twist: Twist | None = None
+        self.giver: Running | None = None
+        """The session by which a checkpoint comes in."""
         self._serial = 0
         self._busy_until_ms = 0
 
@@ -100,6 +103,7 @@ class SimDevice:
         for running in self.sessions:
             running.link.cut()
         self.sessions = []
+        self.giver = None
 
     def start(self) -> None:
         """Come back with what is durable."""
@@ -155,6 +159,7 @@ class SimDevice:
         """Take note that a link is lost."""
         if running in self.sessions:
             self.sessions.remove(running)
+            self._let_go(running)
 
     def perform(self, running: Running, actions: list[Action]) -> None:
         """Do what a session asks; what the store does takes time."""
@@ -176,8 +181,26 @@ class SimDevice:
                     self.lose(running)
                 case Hand():
                     pass
+                case AskCheckpoint():
+                    self._admit(running)
                 case _:
                     self._queue(running, action)
+
+    def _admit(self, running: Running) -> None:
+        """Take a checkpoint, if nobody else gives one."""
+        if self.giver in {None, running}:
+            self.giver = running
+            now_ms = self.swarm.net.now_ms
+            self.perform(running, running.session.checkpoint_wished(now_ms))
+
+    def _let_go(self, running: Running) -> None:
+        """Let another device give a checkpoint, if this one was about to."""
+        if self.giver is not running:
+            return
+        self.giver = None
+        for each in list(self.sessions):
+            now_ms = self.swarm.net.now_ms
+            self.perform(each, each.session.checkpoint_possible(now_ms))
 
     def _hear(self, running: Running, news: News) -> None:
         match news:
@@ -246,10 +269,12 @@ class SimDevice:
                 part = running.checkpoint[index]
                 actions = session.checkpoint_part_loaded(index, part, now_ms)
             case KeepCheckpointPart(_, index, total, part):
+                assert running is self.giver, "two checkpoints come in at once"
                 replica.install(index, total, part)
                 actions = session.checkpoint_part_kept(replica.holdings(), now_ms)
                 if index + 1 == total:
                     self._broadcast([])
+                    self._let_go(running)
             case _:
                 pytest.fail(f"{action} is not for the store")
         self.perform(running, actions)
