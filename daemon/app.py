@@ -40,8 +40,9 @@ from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
 from daemon.mesh.checkpoint_spool import CheckpointSpool
-from daemon.mesh.mesh import Clocks, Mesh
+from daemon.mesh.mesh import Mesh, Parts
 from daemon.mesh.overview import Overview
+from daemon.mesh.space_view import Clocks
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -188,15 +189,16 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             )
             carriers = ThreadPoolExecutor(1, "envelopes")
             open_parts.callback(carriers.shutdown, cancel_futures=True)
-            watchers.mesh = mesh = Mesh(
+            parts = Parts(
                 owner,
                 held.identity,
                 envelopes,
                 carriers,
+                open_parts.enter_context(_spool(home, database, held, owner)),
                 _clocks(),
-                servers=config.ice,
-                spool=open_parts.enter_context(_spool(home, database, held, owner)),
+                config.ice,
             )
+            watchers.mesh = mesh = Mesh(parts)
             yield Service(
                 home=home,
                 token=api_token(home),

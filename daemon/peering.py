@@ -11,7 +11,6 @@ from crdt.key_sources import StoreKey
 from daemon.admitting import RosterAdmission
 from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
-from daemon.mesh.calling import SIGNAL
 from daemon.mesh.mesh import Mesh
 from daemon.nearby import nearby_ways, own_addresses
 from daemon.owner import Owner
@@ -39,11 +38,11 @@ class Peering:
     @asynccontextmanager
     async def serving(self, port: int, *, is_seen: bool) -> AsyncIterator[None]:
         """Listen for other devices; be seen on the local network if that is wanted."""
-        handlers = {HANDLER_NAME: self.pairing.answer, SIGNAL: self.mesh.signal}
         async with AsyncExitStack() as stack:
-            endpoint = await stack.enter_async_context(Endpoint(port, handlers))
-            self.port = self.mesh.peer_port = endpoint.port
             await stack.enter_async_context(self.mesh)
+            handlers = {HANDLER_NAME: self.pairing.answer, **self.mesh.handlers}
+            endpoint = await stack.enter_async_context(Endpoint(port, handlers))
+            self.port = self.mesh.whereabouts.peer_port = endpoint.port
             if is_seen:
                 await stack.enter_async_context(self._seen(endpoint.port))
             yield
@@ -58,7 +57,9 @@ class Peering:
             self.pairing.offering = lambda nameplate: discovery.offering(
                 nameplate, os.urandom(TOKEN_BYTES)
             )
-            following = tasks.create_task(self.mesh.follow_discovery(discovery))
+            following = tasks.create_task(
+                self.mesh.whereabouts.follow_discovery(discovery)
+            )
             yield
             following.cancel()
 

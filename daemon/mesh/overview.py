@@ -28,7 +28,7 @@ class Overview:
     @property
     def is_paused(self) -> bool:
         """Whether a person told this device to stay by itself."""
-        return self.mesh.is_paused
+        return self.mesh.view.is_paused
 
     def state(self) -> SpaceState:
         """Return how the space stands on all devices that read it."""
@@ -41,8 +41,8 @@ class Overview:
 
     def devices(self) -> list[DeviceReport]:
         """Return every device, this one first and removed ones last."""
-        members = self.mesh.holding.roster.members.values()
-        me = self.mesh.identity.device
+        members = self.mesh.view.holding.roster.members.values()
+        me = self.mesh.view.identity.device
         ordered = sorted(
             members, key=lambda each: (each.is_removed, each.device != me, each.name)
         )
@@ -53,6 +53,7 @@ class Overview:
         found = []
         for member in self._others():
             link = self.mesh.links.link(member.device)
+            known = self.mesh.whereabouts.book.of_device(member.device)
             found.append(
                 PeerReport(
                     device=member.device,
@@ -61,9 +62,7 @@ class Overview:
                     rtt_ms=None if link is None else link.rtt_ms,
                     bytes_out=0 if link is None else link.bytes_out,
                     bytes_in=0 if link is None else link.bytes_in,
-                    addresses=[
-                        str(each) for each in self.mesh.book.of_device(member.device)
-                    ],
+                    addresses=[str(each) for each in known],
                 )
             )
         return found
@@ -73,14 +72,14 @@ class Overview:
 
         `change` is that of `GraphReader.last_change`.
         """
-        holding = self.mesh.holding
+        holding = self.mesh.view.holding
         readers = [each.device for each in self._others() if each.may_read]
         if holding.floor is None or not readers:
             return 1, False
         named = None
         if change is not None:
-            named = change[0] or self.mesh.identity.device, change[1]
-        held = {peer: self.mesh.record(peer).vector for peer in readers}
+            named = change[0] or self.mesh.view.identity.device, change[1]
+        held = {peer: self.mesh.view.record(peer).vector for peer in readers}
         count = safe_on(named, holding.floor, held)
         return 1 + count, count < len(readers)
 
@@ -117,11 +116,11 @@ class Overview:
         self, device: DeviceId, statement: Callable[[Replica], RosterChange]
     ) -> DeviceReport:
         self.mesh.roster_changed(await self.owner.run(statement))
-        return self._report(self.mesh.holding.roster.members[device])
+        return self._report(self.mesh.view.holding.roster.members[device])
 
     def _others(self) -> Sequence[Member]:
-        me = self.mesh.identity.device
-        members = self.mesh.holding.roster.members.values()
+        me = self.mesh.view.identity.device
+        members = self.mesh.view.holding.roster.members.values()
         others = [each for each in members if not each.is_removed and each.device != me]
         return sorted(others, key=lambda each: (each.name, each.device))
 
@@ -130,15 +129,15 @@ class Overview:
         return None if link is None else link.kind
 
     def _standing(self, member: Member) -> PeerStanding:
-        return self.mesh.record(member.device).standing(
+        return self.mesh.view.record(member.device).standing(
             member,
-            self.mesh.here,
+            self.mesh.view.here,
             self._link(member.device),
             self.mesh.links.explain(member.device),
         )
 
     def _report(self, member: Member) -> DeviceReport:
-        is_this = member.device == self.mesh.identity.device
+        is_this = member.device == self.mesh.view.identity.device
         standing = self._standing(member)
         trouble = None if is_this else standing.trouble
         cause, fix = (None, None) if trouble is None else explain(trouble)
