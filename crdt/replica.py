@@ -105,9 +105,10 @@ class Replica:
             monotonic_ms=monotonic_ms,
         )
         self._intake = Intake(identity.device, self._writer, self._chains)
-        self._installer = Installer(
-            self._connection, identity, self._writer, self._chains
-        )
+        with store_errors():
+            self._installer = Installer(
+                self._connection, identity, self._writer, self._chains
+            )
         self._pruning = Pruning(self._writer, self._chains, self._acknowledgements)
         self._adopt_former_chains()
         self._enter(self._membership.with_own(), None)
