@@ -117,9 +117,10 @@ class Replica:
         )
         self._writer.device_clients = self._membership.device_clients
         self._intake = Intake(identity.device, self._writer, self._chains)
-        self._installer = Installer(
-            self._connection, identity, self._writer, self._chains
-        )
+        with store_errors():
+            self._installer = Installer(
+                self._connection, identity, self._writer, self._chains
+            )
         self._pruning = Pruning(self._writer, self._chains, self._acknowledgements)
         self._adopt_former_chains()
         self._enter(self._membership.with_own(), None)
@@ -241,7 +242,9 @@ class Replica:
 
         One transaction takes all, unless they hold more than memory should.
         """
-        taken = self._intake.take(encoded, self._membership, self._own_head, now_ms)
+        membership, own_head = self._membership, self._own_head
+        with store_errors():
+            taken = self._intake.take(encoded, membership, own_head, now_ms)
         committed = self._told(taken.events, bodies=taken.bodies)
         return Reception(committed, self.vector, taken.refused)
 
@@ -271,7 +274,8 @@ class Replica:
 
     def install_checkpoint_part(self, encoded: bytes, now_ms: int) -> PartReception:
         """Make the next part of a checkpoint durable, or say why it is refused."""
-        installed = self._installer.install(encoded, self.roster, now_ms)
+        with store_errors():
+            installed = self._installer.install(encoded, self.roster, now_ms)
         return PartReception(
             self._told(installed.events), installed.cause, installed.is_finished
         )
@@ -294,7 +298,8 @@ class Replica:
 
     def safe_on(self, key: NodeKey) -> int:
         """Return how many other devices hold a node as it is here."""
-        change = last_change(self._connection, self.index.keys.number(key))
+        with store_errors():
+            change = last_change(self._connection, self.index.keys.number(key))
         named = None if change is None else (self._chains.name(change[0]), change[1])
         readers = self._membership.readers
         held = {
@@ -338,7 +343,8 @@ class Replica:
 
     def prune(self, now_ms: int) -> bool:
         """Drop some envelopes that every reader has; return whether more wait."""
-        return self._pruning.step(self.vector, self._membership.readers, now_ms)
+        with store_errors():
+            return self._pruning.step(self.vector, self._membership.readers, now_ms)
 
     def back_up(self, target: Path, now_ms: int) -> None:
         """Write a verified backup of everything into a new file.

@@ -15,7 +15,7 @@ import msgspec
 from crdt.arrival import Cause
 from crdt.bodies import load_body
 from crdt.chain import EMPTY_CHAIN, next_header
-from crdt.database import Database
+from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.digest import format_digest
 from crdt.envelope import SALT_BYTES, Envelope, decode, open_payload, seal, verify
@@ -108,9 +108,11 @@ class Device:
         with Database(self.home, STORE_KEY) as database:
             self.database = database
             members = self._members()
-            if self.starts == 1 and members and not read_statements(database.writer):
-                with database.writer as connection:
-                    write_statements(connection, team(members))
+            with store_errors():
+                is_new = self.starts == 1 and not read_statements(database.writer)
+                if is_new and members:
+                    with database.writer as connection:
+                        write_statements(connection, team(members))
             self.replica = Replica(
                 database,
                 self.identity,
