@@ -372,7 +372,7 @@ class SyncSession:
             and self._conditions.may_give
         )
         actions += self._out.pump(now_ms)
-        if self.state is State.SYNCING:
+        if self.state is State.SYNCING and self._roster.is_settled:
             there = self._out.there
             actions += self._comparison.pump(self._holdings, there, now_ms)
             actions += self._progress.pump(self._holdings.vector, there, now_ms)
