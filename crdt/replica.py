@@ -8,17 +8,17 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from crdt import digest
 from crdt.acknowledgements import Acknowledgements
-from crdt.arrival import Cause, Fork, Refusal
+from crdt.arrival import Fork
 from crdt.backup import write_backup
 from crdt.chain import ChainHead
 from crdt.chain_store import ChainStore
 from crdt.checkpoint_gate import Installation
 from crdt.commands import Executable
+from crdt.committed import Committed, PartReception, Reception
 from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.errors import RefusedError
@@ -47,43 +47,6 @@ from crdt.staging import Group
 from crdt.statements import read_statements, write_keys, write_statements
 from crdt.totals import Totals
 from crdt.vectors import VersionVector, missing, safe_on
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A durable group: what became of its commands, and what to tell whom."""
-
-    outcomes: Sequence[Outcome | RefusedError]
-    first_event: int
-    events: Sequence[Event]
-    """For watchers."""
-    advanced: Sequence[tuple[DeviceId, int, bytes]] = ()
-    """Envelopes (device, sequence, bytes) that can be given to other devices now."""
-    bodies: Sequence[BodyChange] = ()
-    """What became durable of bodies, from whomever it came."""
-    holding: Holding | None = None
-    """What is held after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What became of other devices' envelopes."""
-
-    committed: Committed
-    vector: VersionVector
-    """What is held after it, durably."""
-    refused: Sequence[Refusal]
-
-
-@dataclass(frozen=True, slots=True)
-class PartReception:
-    """What became of a part of a checkpoint."""
-
-    committed: Committed
-    cause: Cause | None
-    """Why it was refused; None if it is durable."""
-    is_finished: bool
-    """Whether it was the last: everything that the header names is held."""
 
 
 class Replica:
@@ -308,6 +271,12 @@ class Replica:
             if peer in readers
         }
         return safe_on(named, self._writer.node_changes.floor, held)
+
+    def note_events(self, events: Sequence[Event]) -> Committed:
+        """Number events that come from elsewhere, durably, to be told like others."""
+        with self._writer.transaction() as totals:
+            totals.events += len(events)
+        return self._told(events)
 
     def seal(self) -> Committed:
         """Move everything unsealed into envelopes, durably."""

@@ -96,10 +96,8 @@ class Group:
 
     def name_origin(self, first: int, origin: str) -> None:
         """Say of the events from number `first` on which device made the changes."""
-        self.events[first:] = (
-            msgspec.structs.replace(event, origin=origin)
-            for event in self.events[first:]
-        )
+        renamed = msgspec.structs.replace
+        self.events[first:] = [renamed(e, origin=origin) for e in self.events[first:]]
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""

@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from crdt.commands import Executable
+from crdt.committed import Committed
 from crdt.errors import RefusedError, StoreError
 from crdt.execution import Outcome
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.faults import places
 from daemon.upkeep import Upkeep
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
+from crdt.committed import Committed
 from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import FractalityError, PeerError, StoreError
 from crdt.identity import Identity
 from crdt.ids import DeviceId
 from crdt.membership import RosterChange
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from crdt.roster import Member
 from daemon.mesh.address_book import AddressBook
 from daemon.mesh.calling import ENROL, SIGNAL

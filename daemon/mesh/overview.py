@@ -7,7 +7,7 @@ from crdt.ids import DeviceId
 from crdt.membership import RosterChange
 from crdt.replica import Replica
 from crdt.roster import Member
-from crdt.vectors import safe_on
+from crdt.vectors import joined, missing, safe_on
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.report import DeviceReport, LinkKind, PeerReport, PlanReport
 from daemon.mesh.standing import PeerStanding, SpaceState, explain, space_state
@@ -47,6 +47,25 @@ class Overview:
             members, key=lambda each: (each.is_removed, each.device != me, each.name)
         )
         return [self._report(each) for each in ordered]
+
+    def report(self, device: DeviceId) -> DeviceReport | None:
+        """Return a device that is or was in the roster."""
+        member = self.mesh.view.member(device)
+        return None if member is None else self._report(member)
+
+    def progress(self, device: DeviceId) -> tuple[int, int]:
+        """Return how many parts or envelopes of how many both sides have now."""
+        record = self.mesh.view.record(device)
+        if record.progress is not None:
+            return record.progress.done, record.progress.total
+        held = self.mesh.view.holding.vector
+        total = sum(joined(held, record.vector).values())
+        lacking = missing(held, record.vector) + missing(record.vector, held)
+        return total - min(lacking, total), total
+
+    def pending(self) -> int:
+        """Return how many envelopes other devices have yet to acknowledge."""
+        return sum(each.pending_out for each in self.others())
 
     def peers(self) -> list[PeerReport]:
         """Return how the other devices are reached."""

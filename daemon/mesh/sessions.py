@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
+from crdt.committed import Committed
 from crdt.ids import DeviceId, SpaceId
 from crdt.membership import RosterChange
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.mesh.port import Around, ReplicaOfPeer
 from daemon.mesh.space_view import Clocks, SpaceView
 from transport.exchange import Exchange

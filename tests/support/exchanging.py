@@ -8,13 +8,13 @@ from dataclasses import replace
 
 from crdt.chain import EMPTY_CHAIN, ChainHead, next_header
 from crdt.checkpoint import write_checkpoint
+from crdt.committed import Reception
 from crdt.database import Database
 from crdt.envelope import seal
 from crdt.envelope_reader import EnvelopeReader
 from crdt.identity import Identity
 from crdt.payload import Change
 from crdt.rebuild import rebuild
-from crdt.replica import Reception
 from crdt.space_keys import EpochKey
 from tests.support.replicas import (
     SPACE_KEYS,
