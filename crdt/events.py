@@ -23,3 +23,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     done: int | None = None
     total: int | None = None
     """Of `sync.progress`: envelopes, or parts of a checkpoint."""
+
+
+def named(event: Event, origin: str) -> Event:
+    """Return an event that says which device made the change."""
+    return msgspec.structs.replace(event, origin=origin)

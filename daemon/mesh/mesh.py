@@ -7,12 +7,12 @@ is told of them follow.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from crdt.committed import Committed
 from crdt.envelope_reader import EnvelopeReader
@@ -24,6 +24,7 @@ from crdt.replica import Replica
 from crdt.roster import Member
 from daemon.mesh.address_book import AddressBook
 from daemon.mesh.calling import ENROL, SIGNAL
+from daemon.mesh.carrying import Carrying
 from daemon.mesh.checkpoint_spool import CheckpointSpool
 from daemon.mesh.introduction import Introductions
 from daemon.mesh.links import Links
@@ -37,7 +38,7 @@ from daemon.owner import Owner
 from transport.addresses import parse_address
 from transport.dialing import DialPolicy
 from transport.endpoint import Handler
-from transport.frames import Addresses, Aside, Presence
+from transport.frames import Addresses, Aside, Forward, Presence
 from transport.ice_servers import IceServers
 from transport.link import Link
 from transport.signalling import ClockSkewError
@@ -111,7 +112,7 @@ class Mesh:
         self.links = Links(
             DialPolicy(parts.identity.device, parts.clocks.dice),
             self._switchboard,
-            _unforwarded,
+            self._forward,
             self._introductions,
             self._converse,
             now_ms=parts.clocks.steady_ms,
@@ -127,6 +128,14 @@ class Mesh:
             greeted=self._greet,
             heard=self._hear,
             tell=self._tell,
+        )
+        self._carrying = Carrying(
+            self.view,
+            parts.clocks,
+            say=self._sessions.say,
+            answer=self._switchboard.answer,
+            beside=self._beside,
+            linked=lambda: self._sessions.peers,
         )
         await self._begin()
         return self
@@ -239,14 +248,17 @@ class Mesh:
         for presence in self._presences():
             self._sessions.say(presence, peer)
 
+    async def _forward(self, peer: DeviceId, offer: bytes) -> bytes | None:
+        return await self._carrying.ask(peer, offer)
+
     def _hear(self, peer: DeviceId, frame: Aside) -> None:
         match frame:
             case Presence():
                 self._heard(peer, frame)
             case Addresses():
                 self.whereabouts.hear(frame)
-            case _:
-                pass
+            case Forward():
+                self._carrying.hear(peer, frame)
 
     def _offer_refused(self, error: PeerError) -> None:
         """Take note of why an offer was dropped: some causes a person can mend."""
@@ -263,7 +275,7 @@ class Mesh:
         for change in changes:
             self.roster_changed(change)
 
-    def _beside(self, job: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, job: Awaitable[None]) -> None:
         """Do something beside; what fails is told in the log and tried again later."""
 
         async def guarded() -> None:
@@ -298,7 +310,3 @@ class Mesh:
 
         with suppress(StoreError):
             await self._parts.owner.run(note)
-
-
-async def _unforwarded(peer: DeviceId, offer: bytes) -> bytes | None:
-    return None
