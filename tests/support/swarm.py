@@ -15,7 +15,15 @@ import pytest
 from crdt.ids import DeviceId, SpaceId
 from tests.support.model_replica import ModelReplica, New
 from tests.support.simnet import End, SimLink, SimNet
-from transport.frames import Condition, Frame, decode, encode
+from transport.frames import (
+    CheckpointPart,
+    Condition,
+    Envelopes,
+    Frame,
+    Refusal,
+    decode,
+    encode,
+)
 from transport.session_names import Meeting, SessionName
 from transport.sync import SyncSession
 from transport.sync_actions import (
@@ -33,6 +41,7 @@ from transport.sync_actions import (
     LoadCheckpointPart,
     LoadStatements,
     News,
+    NotAccepted,
     NoteAcknowledged,
     Report,
     Send,
@@ -40,6 +49,7 @@ from transport.sync_actions import (
     WriteCheckpoint,
 )
 from transport.sync_actions import End as EndAction
+from transport.sync_sending import WINDOW_BYTES
 from transport.sync_states import State
 from transport.vectors import lacks
 
@@ -75,6 +85,8 @@ class Running:
     checkpoint: list[bytes] = field(default_factory=list)
     meeting: Meeting | None = None
     verdict: bool | None = None
+    waiting_bytes: int = 0
+    """What arrived and the store has not dealt with."""
     cause: EndCause | None = None
 
 
@@ -152,6 +164,9 @@ class SimDevice:
         if running in self.sessions:
             frame = decode(encoded)
             assert frame is not None
+            if isinstance(frame, Envelopes):
+                running.waiting_bytes += sum(map(len, frame.envelopes))
+                assert running.waiting_bytes <= WINDOW_BYTES
             now_ms = self.swarm.net.now_ms
             self.perform(running, running.session.receive(frame, now_ms))
 
@@ -166,6 +181,7 @@ class SimDevice:
         for action in actions:
             match action:
                 case Send(frame, is_bulk):
+                    self._check_receiver(running, frame)
                     for each in [frame] if self.twist is None else self.twist(frame):
                         encoded = encode(each)
                         running.link.send(running.end, encoded, is_bulk=is_bulk)
@@ -185,6 +201,12 @@ class SimDevice:
                     self._admit(running)
                 case _:
                     self._queue(running, action)
+
+    def _check_receiver(self, running: Running, frame: Frame) -> None:
+        """Nothing of the graph goes to whom this device knows to be no member."""
+        if isinstance(frame, Envelopes | CheckpointPart):
+            standing = self.replica.standing(running.session.name.peer)
+            assert standing is Standing.MEMBER, "a stranger is given envelopes"
 
     def _admit(self, running: Running) -> None:
         """Take a checkpoint, if nobody else gives one."""
@@ -210,6 +232,10 @@ class SimDevice:
             case Greeted() as greeted:
                 running.meeting = Meeting.of(running.session.name, greeted)
                 self.swarm.net.after(0, partial(self._keep_one, running))
+            case NotAccepted(refusal=refusal, is_here=True):
+                is_honest = running.session.name.peer in self.swarm.honest
+                is_fine = refusal is Refusal.REMOVED or not is_honest
+                assert is_fine, f"an honest device sent what was refused: {refusal}"
             case _:
                 pass
 
@@ -246,6 +272,7 @@ class SimDevice:
         actions: list[Action] = []
         match action:
             case Keep(envelopes):
+                running.waiting_bytes -= sum(map(len, envelopes))
                 new, refusals = replica.receive(envelopes)
                 self._broadcast(new)
                 holdings = replica.holdings()
@@ -306,6 +333,8 @@ class Swarm:
         self.ways: set[tuple[int, int]] = set()
         """Pairs of indices, the lower first, that can have a link at present."""
         self.honest = set(self.by_id)
+        self.is_restless = True
+        """Whether now and then a second link is made beside one that is good."""
 
     def check_durable(self, device: DeviceId, vector: Mapping[DeviceId, int]) -> None:
         """What a device told to be durable is so at this moment."""
@@ -326,7 +355,8 @@ class Swarm:
             first, second = self.devices[low], self.devices[high]
             linked = any(each.session.name.peer == second.me for each in first.sessions)
             may = first.is_running and second.is_running
-            if may and dice.random() < (0.02 if linked else 0.5):
+            chance = (0.02 if self.is_restless else 0) if linked else 0.5
+            if may and dice.random() < chance:
                 self.connect(first, second)
         self.net.after(dice.uniform(50, 400), self.dial)
 
