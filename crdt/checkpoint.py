@@ -5,7 +5,7 @@ what is written meanwhile does not show. Rule: the header's heads and everything
 them are of one commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -51,7 +51,7 @@ def write_checkpoint(
     keys: SpaceKeys,
     roster: Roster,
     randomness: Callable[[int], bytes],
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Yield the parts of a checkpoint of all that is committed when it begins.
 
     It goes quicker for a store that was just frozen. Any one thread may take the parts;

@@ -109,29 +109,29 @@ def _stage_new(group: Group, number: ShardNumber, creations: Creations) -> bool:
     Then they are all that there is of it, and no document has to be asked.
     """
     content = shard_content(creations.by_map(), number, group.keys.shard_secret)
-    known = group.index.keys.number
+    if any(map(group.index.keys.number, content.nodes)):
+        return False
     nodes = [fold_node(key, found) for key, found in content.nodes.items()]
     edges = [fold_edge(*place, found) for place, found in content.edges.items()]
-    if any(map(known, content.nodes)):
+    if None in nodes or None in edges or any(_is_known(group, each) for each in edges):
         return False
-    new_nodes = [node for node in nodes if node is not None]
-    new_edges = [edge for edge in edges if edge is not None]
-    if len(new_nodes) < len(nodes) or len(new_edges) < len(edges):
-        return False
-    if any(_is_known(group, edge) for edge in new_edges):
-        return False
-    for node in new_nodes:
-        group.set_node(group.mention(node.key), None, node)
-    for edge in new_edges:
-        group.add_edge(edge, (group.mention(edge.source), group.mention(edge.target)))
+    for node in nodes:
+        if node is not None:
+            group.set_node(group.mention(node.key), None, node)
+    for edge in edges:
+        if edge is not None:
+            ends = group.mention(edge.source), group.mention(edge.target)
+            group.add_edge(edge, ends)
     return True
 
 
-def _is_known(group: Group, edge: Edge) -> bool:
+def _is_known(group: Group, edge: Edge | None) -> bool:
     """Whether anything of an edge is held."""
-    source, target = map(group.index.keys.number, (edge.source, edge.target))
-    has_row = source and target and group.index.find_edge(source, edge.type, target)
-    return bool(has_row) or edge.id in group.early
+    if edge is None or edge.id in group.early:
+        return True
+    source = group.index.keys.number(edge.source)
+    target = group.index.keys.number(edge.target) if source else 0
+    return bool(target and group.index.find_edge(source, edge.type, target))
 
 
 def _difference(before: AllEntries, after: AllEntries) -> dict[str, dict[str, str]]:

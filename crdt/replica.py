@@ -8,17 +8,17 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from crdt import digest
 from crdt.acknowledgements import Acknowledgements
-from crdt.arrival import Cause, Fork, Refusal
+from crdt.arrival import Fork
 from crdt.backup import write_backup
 from crdt.chain import ChainHead
 from crdt.chain_store import ChainStore
 from crdt.checkpoint_gate import Installation
 from crdt.commands import Executable
+from crdt.committed import Committed, PartReception, Reception
 from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.errors import RefusedError
@@ -47,43 +47,6 @@ from crdt.staging import Group
 from crdt.statements import read_statements, write_keys, write_statements
 from crdt.totals import Totals
 from crdt.vectors import VersionVector, missing, safe_on
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A durable group: what became of its commands, and what to tell whom."""
-
-    outcomes: Sequence[Outcome | RefusedError]
-    first_event: int
-    events: Sequence[Event]
-    """For watchers."""
-    advanced: Sequence[tuple[DeviceId, int, bytes]] = ()
-    """Envelopes (device, sequence, bytes) that can be given to other devices now."""
-    bodies: Sequence[BodyChange] = ()
-    """What became durable of bodies, from whomever it came."""
-    holding: Holding | None = None
-    """What is held after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What became of other devices' envelopes."""
-
-    committed: Committed
-    vector: VersionVector
-    """What is held after it, durably."""
-    refused: Sequence[Refusal]
-
-
-@dataclass(frozen=True, slots=True)
-class PartReception:
-    """What became of a part of a checkpoint."""
-
-    committed: Committed
-    cause: Cause | None
-    """Why it was refused; None if it is durable."""
-    is_finished: bool
-    """Whether it was the last: everything that the header names is held."""
 
 
 class Replica:
@@ -117,9 +80,10 @@ class Replica:
         )
         self._writer.device_clients = self._membership.device_clients
         self._intake = Intake(identity.device, self._writer, self._chains)
-        self._installer = Installer(
-            self._connection, identity, self._writer, self._chains
-        )
+        with store_errors():
+            self._installer = Installer(
+                self._connection, identity, self._writer, self._chains
+            )
         self._pruning = Pruning(self._writer, self._chains, self._acknowledgements)
         self._adopt_former_chains()
         self._enter(self._membership.with_own(), None)
@@ -241,7 +205,9 @@ class Replica:
 
         One transaction takes all, unless they hold more than memory should.
         """
-        taken = self._intake.take(encoded, self._membership, self._own_head, now_ms)
+        membership, own_head = self._membership, self._own_head
+        with store_errors():
+            taken = self._intake.take(encoded, membership, own_head, now_ms)
         committed = self._told(taken.events, bodies=taken.bodies)
         return Reception(committed, self.vector, taken.refused)
 
@@ -271,7 +237,8 @@ class Replica:
 
     def install_checkpoint_part(self, encoded: bytes, now_ms: int) -> PartReception:
         """Make the next part of a checkpoint durable, or say why it is refused."""
-        installed = self._installer.install(encoded, self.roster, now_ms)
+        with store_errors():
+            installed = self._installer.install(encoded, self.roster, now_ms)
         return PartReception(
             self._told(installed.events), installed.cause, installed.is_finished
         )
@@ -294,7 +261,8 @@ class Replica:
 
     def safe_on(self, key: NodeKey) -> int:
         """Return how many other devices hold a node as it is here."""
-        change = last_change(self._connection, self.index.keys.number(key))
+        with store_errors():
+            change = last_change(self._connection, self.index.keys.number(key))
         named = None if change is None else (self._chains.name(change[0]), change[1])
         readers = self._membership.readers
         held = {
@@ -303,6 +271,12 @@ class Replica:
             if peer in readers
         }
         return safe_on(named, self._writer.node_changes.floor, held)
+
+    def note_events(self, events: Sequence[Event]) -> Committed:
+        """Number events that come from elsewhere, durably, to be told like others."""
+        with self._writer.transaction() as totals:
+            totals.events += len(events)
+        return self._told(events)
 
     def seal(self) -> Committed:
         """Move everything unsealed into envelopes, durably."""
@@ -338,7 +312,8 @@ class Replica:
 
     def prune(self, now_ms: int) -> bool:
         """Drop some envelopes that every reader has; return whether more wait."""
-        return self._pruning.step(self.vector, self._membership.readers, now_ms)
+        with store_errors():
+            return self._pruning.step(self.vector, self._membership.readers, now_ms)
 
     def back_up(self, target: Path, now_ms: int) -> None:
         """Write a verified backup of everything into a new file.
@@ -347,6 +322,7 @@ class Replica:
         """
         self._writer.seal()
         self.freeze()
+        self.save_acknowledgements()
         write_backup(self._database, self.identity, target, now_ms)
 
     def close(self) -> None:

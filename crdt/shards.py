@@ -14,7 +14,7 @@ Rules of this file:
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Self, TypeAlias
 
@@ -69,6 +69,17 @@ class _Shard:
     fresh: list[bytes] = field(default_factory=list)
     clocks: dict[int, int] | None = None
     """How far each client's changes are held without a gap; None if not known."""
+
+    def copied(self) -> "_Shard":
+        """Return a copy, quicker than by `dataclasses.replace`."""
+        return _Shard(
+            self.own_clock,
+            self.snapshot_bytes,
+            self.tail_count,
+            self.tail_bytes,
+            self.fresh,
+            self.clocks,
+        )
 
 
 class Shards:
@@ -342,7 +353,7 @@ class Shards:
     def _touch(self, number: int) -> None:
         if number not in self._undo:
             shard = self._shards[number]
-            self._undo[number] = (replace(shard), len(shard.fresh))
+            self._undo[number] = (shard.copied(), len(shard.fresh))
 
     def _unload(self, number: int) -> None:
         dropped = self._loaded.pop(number, None)

@@ -28,7 +28,7 @@ from crdt.early_changes import (
     under_prefix,
 )
 from crdt.energy_rows import read_landmark, read_landmarks, write_landmark
-from crdt.events import Event
+from crdt.events import Event, named
 from crdt.graph_index import GHOST, VISIBLE, GraphIndex
 from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
 from crdt.payload import Change, EnergyChange
@@ -96,10 +96,7 @@ class Group:
 
     def name_origin(self, first: int, origin: str) -> None:
         """Say of the events from number `first` on which device made the changes."""
-        self.events[first:] = (
-            msgspec.structs.replace(event, origin=origin)
-            for event in self.events[first:]
-        )
+        self.events[first:] = [named(event, origin) for event in self.events[first:]]
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""

@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,15 +18,14 @@ from typing import Final
 
 import msgspec
 
-from crdt.checkpoint import write_checkpoint
+from crdt.committed import Committed
 from crdt.database import Database, store_errors
-from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -39,9 +38,8 @@ from daemon.home_exchange import take_over
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
-from daemon.mesh.checkpoint_spool import CheckpointSpool
-from daemon.mesh.mesh import Clocks, Mesh
-from daemon.mesh.overview import Overview
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.space_view import Clocks
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -53,7 +51,7 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
-from daemon.peering import Peering, peering
+from daemon.peering import Base, open_peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
 from transport.switchboard import steady_ms
@@ -161,85 +159,84 @@ async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
     stop.set()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The store of a home, and who reads and writes it."""
+
+    database: Database
+    held: Secrets
+    owner: Owner
+    watchers: "_Watchers"
+    reader: GraphReader
+    slow_reader: GraphReader
+    threads: ThreadPoolExecutor
+
+
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
-    """Open the store and everything that reads and writes it."""
-    started_ms = _wall_ms()
-    metrics = Metrics()
+async def _opened(home: Path, key: StoreKey) -> AsyncIterator[_Opened]:
+    """Open the store."""
     with Database(home, key.key) as database:
         held = load_secrets(database.writer)
-        watchers = _Watchers(metrics, EventLog(0))
-        async with AsyncExitStack() as open_parts:
-            owner = await open_parts.enter_async_context(
+        watchers = _Watchers(Metrics(), EventLog(0))
+        async with AsyncExitStack() as parts:
+            owner = await parts.enter_async_context(
                 Owner(_opener(database, held), _wall_ms, _monotonic_ms, watchers.tell)
             )
             watchers.events.last = owner.replica.totals.events
             index = owner.replica.index
-            reader = open_parts.enter_context(GraphReader(database, index))
-            slow_reader = open_parts.enter_context(GraphReader(database, index))
+            reader = parts.enter_context(GraphReader(database, index))
+            slow_reader = parts.enter_context(GraphReader(database, index))
             threads = ThreadPoolExecutor(1, "reader")
-            open_parts.callback(threads.shutdown, cancel_futures=True)
-            store = _body_store(owner, slow_reader, threads)
-            watchers.live_bodies = await open_parts.enter_async_context(
-                LiveBodies(store, _monotonic_ms)
-            )
-            envelopes = open_parts.enter_context(
-                EnvelopeReader(database, held.identity.device)
-            )
-            carriers = ThreadPoolExecutor(1, "envelopes")
-            open_parts.callback(carriers.shutdown, cancel_futures=True)
-            watchers.mesh = mesh = Mesh(
-                owner,
-                held.identity,
-                envelopes,
-                carriers,
-                _clocks(),
-                servers=config.ice,
-                spool=open_parts.enter_context(_spool(home, database, held, owner)),
-            )
-            yield Service(
-                home=home,
-                token=api_token(home),
-                space=format_id(held.keys.space_id),
-                identity=held.identity,
-                key_source=key.source,
-                owner=owner,
-                mesh=mesh,
-                devices=Overview(mesh, owner, _wall_ms, os.urandom),
-                live_bodies=watchers.live_bodies,
-                reader=reader,
-                slow_reader=slow_reader,
-                threads=threads,
-                events=watchers.events,
-                tickets=Tickets(os.urandom),
-                metrics=metrics,
-                peering=_peering(home, key, held, owner, mesh),
-                openapi=openapi_document(ROUTES, VERSION),
-                wall_ms=_wall_ms,
-                started_ms=started_ms,
-                snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
-            )
+            parts.callback(threads.shutdown, cancel_futures=True)
+            yield _Opened(database, held, owner, watchers, reader, slow_reader, threads)
 
 
-def _spool(
-    home: Path, database: Database, held: Secrets, owner: Owner
-) -> CheckpointSpool:
-    """Return where checkpoints for other devices are made."""
-
-    def write() -> Iterator[bytes]:
-        replica = owner.replica
-        return write_checkpoint(
-            database, held.identity, replica.keys, replica.roster, os.urandom
+@asynccontextmanager
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
+    """Open the store and everything that works with it."""
+    started_ms = _wall_ms()
+    async with _opened(home, key) as opened, AsyncExitStack() as parts:
+        held, owner, watchers = opened.held, opened.owner, opened.watchers
+        live = LiveBodies(_body_store(opened), _monotonic_ms)
+        watchers.live_bodies = await parts.enter_async_context(live)
+        peering = open_peering(
+            parts,
+            Base(home, key, held, opened.database, owner, _clocks()),
+            config.ice,
+            live,
+        )
+        watchers.mesh = peering.mesh
+        yield Service(
+            home=home,
+            token=api_token(home),
+            space=format_id(held.keys.space_id),
+            identity=held.identity,
+            key_source=key.source,
+            owner=owner,
+            live_bodies=live,
+            reader=opened.reader,
+            slow_reader=opened.slow_reader,
+            threads=opened.threads,
+            events=watchers.events,
+            tickets=Tickets(os.urandom),
+            metrics=watchers.metrics,
+            peering=peering,
+            openapi=openapi_document(ROUTES, VERSION),
+            wall_ms=_wall_ms,
+            started_ms=started_ms,
+            snapshot=lambda: GraphSnapshot(
+                opened.database, owner.replica.index, held.identity.device
+            ),
         )
 
-    return CheckpointSpool(home, write)
 
-
-def _peering(
-    home: Path, key: StoreKey, held: Secrets, owner: Owner, mesh: Mesh
-) -> Peering:
-    return peering(
-        home, key, held, owner, mesh, wall_ms=_wall_ms, monotonic_ms=_monotonic_ms
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
     )
 
 
@@ -263,14 +260,12 @@ class _Watchers:
             self.live_bodies.tell(committed)
 
 
-def _body_store(
-    owner: Owner, reader: GraphReader, threads: ThreadPoolExecutor
-) -> BodyStore:
+def _body_store(opened: _Opened) -> BodyStore:
     async def missing(key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
-        loop, ask = asyncio.get_running_loop(), reader.missing_of_body
-        return await loop.run_in_executor(threads, ask, key, state)
+        loop, ask = asyncio.get_running_loop(), opened.slow_reader.missing_of_body
+        return await loop.run_in_executor(opened.threads, ask, key, state)
 
-    return BodyStore(owner.write, missing)
+    return BodyStore(opened.owner.write, missing)
 
 
 def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
@@ -280,16 +275,6 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
-    )
-
-
-def _clocks() -> Clocks:
-    return Clocks(
-        wall_ms=_wall_ms,
-        steady_ms=lambda: int(steady_ms()),
-        awake_ms=_monotonic_ms,
-        randomness=os.urandom,
-        dice=random.random,
     )
 
 

@@ -80,6 +80,8 @@ class Farewell(IntEnum):
     FOREIGN_SPACE = 8
     ROLLED_BACK = 9
     """One of the two has forgotten envelopes of its own: a copy, or an old backup."""
+    FORKED = 10
+    """The device that is told this has written two histories: its home was copied."""
 
 
 _Device: TypeAlias = Annotated[DeviceId, msgspec.Meta(min_length=16, max_length=16)]

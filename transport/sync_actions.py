@@ -77,6 +77,7 @@ class EndCause(StrEnum):
     BROKEN_STATEMENT = "the device sent what is no statement of this space"
     BROKEN_CHECKPOINT = "the device sent a checkpoint that does not hold together"
     FORKED = "the device has written two histories"
+    COPIED_HERE = "two devices write in the name of this one: its home was copied"
     ROLLED_BACK_HERE = "this device has forgotten envelopes of its own"
     ROLLED_BACK_THERE = "the device has forgotten envelopes of its own"
     REMOVED_HERE = "this device was removed from the space"

@@ -85,6 +85,7 @@ FAREWELLS: Final = {
     EndCause.REPLACED: Farewell.REPLACED,
     EndCause.FOREIGN_SPACE: Farewell.FOREIGN_SPACE,
     EndCause.VERSION: Farewell.VERSION,
+    EndCause.FORKED: Farewell.FORKED,
     EndCause.ROLLED_BACK_HERE: Farewell.ROLLED_BACK,
     EndCause.ROLLED_BACK_THERE: Farewell.ROLLED_BACK,
     EndCause.REMOVED_HERE: Farewell.CLOSING,
@@ -98,6 +99,7 @@ FAREWELLS: Final = {
 MEANINGS: Final = {
     Farewell.REPLACED: EndCause.REPLACED,
     Farewell.REMOVED: EndCause.REMOVED_HERE,
+    Farewell.FORKED: EndCause.COPIED_HERE,
     Farewell.STRANGER: EndCause.STRANGER_HERE,
     Farewell.VERSION: EndCause.VERSION,
     Farewell.FOREIGN_SPACE: EndCause.FOREIGN_SPACE,

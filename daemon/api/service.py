@@ -35,8 +35,6 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
-    mesh: Mesh
-    devices: Overview
     live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
@@ -54,6 +52,16 @@ class Service:
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def mesh(self) -> Mesh:
+        """What links with the other devices."""
+        return self.peering.mesh
+
+    @property
+    def devices(self) -> Overview:
+        """The person's devices as they are shown."""
+        return self.peering.overview
 
     def store_bytes(self) -> int:
         """Return the size of the store's files."""

@@ -86,12 +86,14 @@ class PeerRecord:
         match news:
             case Greeted(condition=condition) | Conditioned(condition):
                 self.condition = condition
+                self.differs_at = None
             case Progress(lacking_here=lacking):
                 self.pending_in = lacking
             case CheckpointProgress():
                 self.progress = news
             case Compared(is_equal=True):
                 self.in_step_at, self.differs_at = dict(here), None
+                self.ended = None
             case Compared():
                 self.differs_at = dict(here)
             case NotAccepted(refusal=Refusal.NO_KEY, is_here=False):
@@ -111,7 +113,7 @@ class PeerRecord:
 
     def link_made(self) -> None:
         """Take note that there is a link: what kept it from being made is over."""
-        self.skew_ms = self.ended = None
+        self.skew_ms = None
 
     def standing(
         self, member: Member, here: Here, link: LinkKind | None, reason: Reason
@@ -133,7 +135,7 @@ class PeerRecord:
         if here.is_removed or member.is_removed:
             return [Removed(is_here=here.is_removed)]
         found: list[Trouble] = []
-        if here.device in here.forked or self.ended is EndCause.ROLLED_BACK_HERE:
+        if here.device in here.forked or self.ended in _FORKED_HERE:
             found.append(Forked(is_here=True))
         elif member.device in here.forked or self.ended in _FORKED_THERE:
             found.append(Forked(is_here=False))
@@ -167,4 +169,5 @@ class PeerRecord:
         return found
 
 
+_FORKED_HERE: Final = (EndCause.ROLLED_BACK_HERE, EndCause.COPIED_HERE)
 _FORKED_THERE: Final = (EndCause.ROLLED_BACK_THERE, EndCause.FORKED)

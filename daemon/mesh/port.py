@@ -12,11 +12,12 @@ from typing import Final, Protocol, TypeVar
 
 from crdt.arrival import Cause
 from crdt.arrival import Refusal as Refused
+from crdt.committed import PartReception, Reception
 from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import DiskFullError, MalformedError
 from crdt.ids import DeviceId
 from crdt.membership import RosterChange
-from crdt.replica import PartReception, Reception, Replica
+from crdt.replica import Replica
 from daemon.mesh.checkpoint_spool import CheckpointSpool
 from daemon.owner import Owner
 from transport.exchange import Stored

@@ -1,24 +1,23 @@
 """A home joins whole or not at all, whatever breaks off and wherever."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from crdt.commands import PutNode
-from crdt.database import DATABASE_NAME, Database
+from crdt.database import Database
 from crdt.errors import ConflictError, StoreError, StoreInUseError
 from crdt.ids import DeviceId, parse_id
 from daemon.home import JOINED_NAME, locked
-from daemon.home_exchange import making_room, settle, take_over, write_device
+from daemon.home_exchange import take_over
 from daemon.joining import MAX_REPEATS, NoInviterError, PairingLostError
 from daemon.joining_home import HomeJoiner
 from daemon.setup import open_key
 from tests.support.homes import NOW_MS, files, new_home, open_home
 from tests.support.inviting import PLACE, Inviter, inviting
-from transport.gift import Joined
 from transport.invitation import FINISH_MS, LIFETIME_MS, MAX_TRIES
 from transport.pairing_causes import PairingError
 from transport.pairing_code import parse_link
@@ -262,58 +261,6 @@ async def test_a_device_that_holds_something_is_not_replaced(
     assert inviter.questions == []
 
 
-async def test_a_crash_while_it_takes_its_place_is_made_good(
-    inviter: Inviter, home: Path, tmp_path: Path
-) -> None:
-    """However many files were moved when the power went, the next start moves on."""
-    joined = await taken_from(inviter, home)
-    names = sorted(
-        (each.name for each in (home / JOINED_NAME).iterdir()),
-        key=lambda name: name.endswith(".db"),
-    )
-
-    for moved in range(len(names) + 1):
-        crashed = tmp_path / f"crashed after {moved}"
-        shutil.copytree(home, crashed)
-        (crashed / f"{DATABASE_NAME}-wal").write_bytes(b"of the former store")
-        for name in names[:moved]:
-            (crashed / JOINED_NAME / name).replace(crashed / name)
-        if moved == len(names):
-            (crashed / f"{DATABASE_NAME}-wal").unlink()
-
-        take_over(crashed)
-
-        with open_home(crashed) as (replica, held):
-            assert held.identity == joined.identity
-            assert len(replica.roster.ranked) == 2
-        assert not (crashed / JOINED_NAME).exists()
-
-
-async def taken_from(inviter: Inviter, home: Path) -> Joined:
-    """Return what a device began with; it waits beside an empty one in the home."""
-    new_home(home)
-    kept: list[Joined] = []
-    source = home.with_name("source")
-    opened = await inviter.pairing.open()
-    await inviter.join(source, opened.code)
-    with open_home(source) as (replica, held):
-        kept.append(
-            Joined(
-                held.identity,
-                held.keys,
-                replica.roster.statements,
-                inviter.held.identity.device,
-                "laptop",
-                (),
-            )
-        )
-    key = open_key(home, None, environment={})
-    with making_room(home) as folder:
-        write_device(folder, key.key, kept[0], NOW_MS)
-        settle(home)
-    return kept[0]
-
-
 async def test_a_served_device_takes_nothing_in_once_it_has_joined(
     inviter: Inviter, home: Path
 ) -> None:
@@ -377,3 +324,22 @@ def joiner_of(served: Inviter, home: Path, inviter: Inviter) -> HomeJoiner:
     """Return what joins an inviter with the home of a served device."""
     key = open_key(home, None, environment={})
     return HomeJoiner(home, key, served.owner, inviter.ways, lambda: NOW_MS)
+
+
+async def test_only_an_open_invitation_is_announced(inviter: Inviter) -> None:
+    """One number at a time, from opening to the end of whatever kind."""
+    announced: list[int] = []
+
+    @contextmanager
+    def offering(nameplate: int) -> Iterator[None]:
+        announced.append(nameplate)
+        yield
+        announced.remove(nameplate)
+
+    inviter.pairing.offering = offering
+    for _ in range(2):
+        opened = await inviter.pairing.open()
+        assert announced == [int(opened.code.partition("-")[0])]
+    await inviter.pairing.cancel()
+
+    assert announced == []
