@@ -12,7 +12,7 @@ from crdt.errors import DiskFullError, MalformedError
 from crdt.ids import DeviceId
 from tests.support.links import MemoryLink, memory_pair
 from tests.support.model_replica import ModelReplica
-from tests.support.swarm import SPACE, device_id
+from tests.support.sim_device import SPACE, device_id
 from transport.exchange import MAX_WAITING_BYTES, Exchange, Stored
 from transport.frames import (
     Acknowledge,
