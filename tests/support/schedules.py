@@ -13,7 +13,7 @@ from typing import Final
 from tests.support.sim_device import Replica, SimDevice
 from tests.support.swarm import Swarm
 
-SCHEDULES: Final = int(os.environ.get("SWARM_SCHEDULES", "1200"))
+SCHEDULES: Final = int(os.environ.get("SWARM_SCHEDULES", "400"))
 SEED: Final = os.environ.get("SWARM_SEED")
 BAD_MS: Final = 5000
 CALM_MS: Final = 30_000
