@@ -208,10 +208,9 @@ def _mesh(folder: Path, seed: int) -> Iterator[Figure]:
         seconds = wait_until(lambda: in_step(daemons), every=0.05)
         yield Figure(f"{_MESH} devices, 20 edits on each, in step", 0, "s", seconds)
     with ExitStack() as open_daemons:
-        for number in range(_IDLE_LINKS + 1):
-            home = folder / f"device-{number}"
-            daemons[number] = open_daemons.enter_context(DaemonProcess(home))
         few = daemons[: _IDLE_LINKS + 1]
+        for daemon in few:
+            open_daemons.enter_context(daemon)
         wait_until(
             lambda: (
                 sum(each["online"] for each in space(few[0])["devices"]) == _IDLE_LINKS
