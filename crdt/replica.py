@@ -9,6 +9,7 @@ Rules of this file:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from crdt import digest
 from crdt.acknowledgements import Acknowledgements
@@ -19,7 +20,7 @@ from crdt.chain_store import ChainStore
 from crdt.checkpoint_gate import Installation
 from crdt.commands import Executable
 from crdt.committed import Committed, PartReception, Reception
-from crdt.database import Database, store_errors
+from crdt.database import Connection, Database, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.errors import RefusedError
 from crdt.events import Event
@@ -32,11 +33,6 @@ from crdt.identity import Identity
 from crdt.ids import DeviceId, NodeKey
 from crdt.installing import Installer
 from crdt.intake import Intake
-from crdt.known_addresses import (
-    KnownAddresses,
-    read_addresses,
-    write_addresses,
-)
 from crdt.membership import Membership, RosterChange, Said
 from crdt.node_changes import last_change
 from crdt.payload import BodyChange
@@ -47,6 +43,8 @@ from crdt.staging import Group
 from crdt.statements import read_statements, write_keys, write_statements
 from crdt.totals import Totals
 from crdt.vectors import VersionVector, missing, safe_on
+
+Found = TypeVar("Found")
 
 
 class Replica:
@@ -168,15 +166,15 @@ class Replica:
         """When other devices were last heard of."""
         return self._acknowledgements.heard_ms
 
-    def read_addresses(self) -> KnownAddresses:
-        """Return where other devices were reached or said to be."""
+    def look_aside(self, read: Callable[[Connection], Found]) -> Found:
+        """Return what `read` finds in the store beside the graph."""
         with store_errors():
-            return read_addresses(self._connection)
+            return read(self._connection)
 
-    def save_addresses(self, known: KnownAddresses) -> None:
-        """Store where other devices are, instead of what was stored."""
+    def put_aside(self, write: Callable[[Connection], None]) -> None:
+        """Make durable what `write` keeps in the store beside the graph."""
         with self._writer.transaction():
-            write_addresses(self._connection, known)
+            write(self._connection)
 
     @property
     def seal_due_ms(self) -> int | None:

@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from crdt.commands import Executable
 from crdt.committed import Committed
-from crdt.errors import RefusedError, StoreError
+from crdt.errors import PeerError, RefusedError, StoreError
 from crdt.execution import Outcome
 from crdt.replica import Replica
 from daemon.faults import places
@@ -189,6 +189,8 @@ class Owner:
                 self._perform(replica, work)
                 if is_bulk is not None:
                     upkeep.note_work(is_bulk=is_bulk)
+            except (RefusedError, PeerError):
+                pass  # told to whoever asked; the store is as it was
             except Exception as error:  # noqa: BLE001  # told to whoever asked
                 # A group that fails is taken back whole, so the next one may be tried.
                 if upkeep.note_fault():

@@ -58,4 +58,4 @@ class IceServers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stun: StunServer | None = None
     turn: TurnServer | None = None
     is_relay_only: bool = False
-    """Whether only the TURN server is used, so that peers learn no address of ours."""
+    """Whether links go through the TURN server only; signalling shows addresses."""

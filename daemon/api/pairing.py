@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 from aiohttp import web
 
+from crdt.errors import ConflictError
 from crdt.identity import check_name
 from crdt.ids import format_id
 from daemon.api.problems import ProblemError
@@ -83,6 +84,12 @@ class JoinedDocument(msgspec.Struct, frozen=True):
 
 async def post_pairing(call: Call) -> web.Response:
     """Open an invitation, in place of one that is open."""
+    if call.service.mesh.view.here.is_removed:
+        message = (
+            "This device was removed from the person's devices and can invite nobody."
+            " Do it on one of those that remain."
+        )
+        raise ConflictError(message)
     opened = await call.service.peering.pairing.open()
     return json_response(
         Opened(

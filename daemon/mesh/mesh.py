@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -19,7 +20,9 @@ from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import FractalityError, PeerError, StoreError
 from crdt.identity import Identity
 from crdt.ids import DeviceId
+from crdt.known_addresses import write_addresses
 from crdt.membership import RosterChange
+from crdt.pause import write_pause
 from crdt.replica import Replica
 from crdt.roster import Member
 from daemon.mesh.address_book import AddressBook
@@ -96,10 +99,17 @@ class Mesh:
         """Look at what is held, and begin to link."""
         parts = self._parts
         start = await parts.owner.run(observed)
-        self.view = SpaceView(parts.identity, start.holding)
+        self.view = SpaceView(parts.identity, start.holding, start.is_paused)
         for device, vector in start.acknowledged.items():
             heard_ms = start.heard_ms.get(device)
             self.view.records[device] = PeerRecord(dict(vector), heard_ms)
+        self._make_links(AddressBook.of(start.addresses))
+        self._make_sessions()
+        await self._begin()
+        return self
+
+    def _make_links(self, book: AddressBook) -> None:
+        parts = self._parts
         self._switchboard = Switchboard(
             parts.identity,
             self._member,
@@ -117,8 +127,10 @@ class Mesh:
             self._converse,
             now_ms=parts.clocks.steady_ms,
         )
-        book = AddressBook.of(start.addresses)
         self.whereabouts = Whereabouts(self.view, self.links, book, parts.clocks)
+
+    def _make_sessions(self) -> None:
+        parts = self._parts
         self._sessions = Sessions(
             self.view,
             parts.owner.replica.keys.space,
@@ -137,8 +149,6 @@ class Mesh:
             beside=self._beside,
             linked=lambda: self._sessions.peers,
         )
-        await self._begin()
-        return self
 
     async def _begin(self) -> None:
         async with AsyncExitStack() as stack:
@@ -187,7 +197,10 @@ class Mesh:
 
     def roster_changed(self, change: RosterChange) -> None:
         """Take note of new statements: who belongs, which keys there are."""
+        before = self.view.others
         self.view.holding = replace(self.view.holding, roster=change.roster)
+        for device in before - self.view.others:
+            self._tell("sync.state", device)
         if change.has_new_keys:
             self.view.lacks_key = False
         self._sessions.statements_changed()
@@ -207,9 +220,11 @@ class Mesh:
         return str(address)
 
     def pause(self, *, is_paused: bool) -> None:
-        """Stay alone from now on, or not any more."""
+        """Exchange nothing from now on, or go on; links stay, so that others know."""
+        remember = partial(write_pause, is_paused=is_paused)
         self.view.is_paused = is_paused
-        self.links.pause(is_paused=is_paused)
+        self._sessions.tell_condition()
+        self._beside(self._parts.owner.run(lambda each: each.put_aside(remember)))
 
     def say(self, presence: Presence) -> None:
         """Tell every linked device who edits something here."""
@@ -306,7 +321,7 @@ class Mesh:
             for peer, vector in said.items():
                 replica.note_acknowledged(peer, vector, now_ms)
             if known is not None:
-                replica.save_addresses(known)
+                replica.put_aside(lambda aside: write_addresses(aside, known))
 
         with suppress(StoreError):
             await self._parts.owner.run(note)

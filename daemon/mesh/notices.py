@@ -64,6 +64,8 @@ class Notices:
             return None
         if kind == "sync.progress":
             done, total = overview.progress(peer)
+            if not total:
+                return None
             return Event(kind, key, done=done, total=total)
         event = Event(kind, key, state=overview.state().value, cause=report.cause)
         if self._told.get(peer) == event:

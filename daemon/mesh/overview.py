@@ -32,6 +32,8 @@ class Overview:
 
     def state(self) -> SpaceState:
         """Return how the space stands on all devices that read it."""
+        if self.mesh.view.here.is_removed:
+            return SpaceState.ALONE
         members = [each for each in self._others() if each.may_read]
         return space_state([self._standing(each) for each in members])
 
@@ -178,6 +180,8 @@ class Overview:
 
     def _plan(self, member: Member) -> str:
         standing = self._standing(member)
+        if standing.trouble is not None:
+            return explain(standing.trouble)[0]
         if standing.is_synced and standing.link is not None:
             return "in step already"
         if standing.link is not None:

@@ -20,13 +20,14 @@ from daemon.mesh.standing import (
     Paused,
     PeerStanding,
     Removed,
+    Stopped,
     Stuck,
     Trouble,
     Unlinked,
     foremost,
 )
 from transport.frames import Condition, Refusal
-from transport.reasons import ClockSkew, Reason
+from transport.reasons import ClockSkew, Failed, FailureCause, Reason
 from transport.sync_actions import (
     CheckpointProgress,
     Compared,
@@ -149,12 +150,19 @@ class PeerRecord:
             found.append(KeyMissing(is_here=True))
         if here.is_paused:
             found.append(Paused(is_here=True))
-        elif link is None:
-            skewed = ClockSkew(self.skew_ms)
-            found.append(Unlinked(reason if self.skew_ms is None else skewed))
+        if link is None:
+            found.append(self._unlinked(reason))
         else:
             found += self._linked_troubles()
         return found
+
+    def _unlinked(self, reason: Reason) -> Trouble:
+        if self.skew_ms is not None:
+            return Unlinked(ClockSkew(self.skew_ms))
+        is_short = isinstance(reason, Failed) and reason.cause is FailureCause.CUT_SHORT
+        if is_short and self.ended is EndCause.PEER_LEFT:
+            return Stopped()
+        return Unlinked(reason)
 
     def _linked_troubles(self) -> list[Trouble]:
         found: list[Trouble] = []

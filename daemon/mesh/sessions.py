@@ -144,7 +144,7 @@ class Sessions:
         """Take note that something could not be made durable for want of room."""
         if not self._view.is_disk_full:
             self._view.is_disk_full = True
-            self._tell_condition()
+            self.tell_condition()
 
     def report(self, peer: DeviceId, news: News) -> None:
         """Take note of what is new about a session."""
@@ -205,16 +205,19 @@ class Sessions:
 
     @property
     def _condition(self) -> Condition:
+        if self._view.is_paused:
+            return Condition.PAUSED
         return Condition.DISK_FULL if self._view.is_disk_full else Condition.READY
 
-    def _tell_condition(self) -> None:
+    def tell_condition(self) -> None:
+        """Let every peer know whether this device exchanges envelopes now."""
         for exchange in list(self._exchanges.values()):
             exchange.condition_changed(self._condition)
 
     def _take_again(self) -> None:
         if self._view.is_disk_full:
             self._view.is_disk_full = False
-            self._tell_condition()
+            self.tell_condition()
 
 
 def _partial(replica: Replica) -> PartialCheckpoint | None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from crdt.holding import Holding
 from crdt.identity import Identity
 from crdt.ids import DeviceId
-from crdt.known_addresses import KnownAddresses
+from crdt.known_addresses import KnownAddresses, read_addresses
+from crdt.pause import read_pause
 from crdt.replica import Replica
 from crdt.roster import Member
 from crdt.vectors import VersionVector
@@ -39,15 +40,17 @@ class Observed:
     addresses: KnownAddresses
     acknowledged: Mapping[DeviceId, VersionVector]
     heard_ms: Mapping[DeviceId, int]
+    is_paused: bool
 
 
 def observed(replica: Replica) -> Observed:
     """Return what is held here, where devices were, and what they said they hold."""
     return Observed(
         holding=replica.holding,
-        addresses=replica.read_addresses(),
+        addresses=replica.look_aside(read_addresses),
         acknowledged=dict(replica.acknowledged),
         heard_ms=dict(replica.heard_ms),
+        is_paused=replica.look_aside(read_pause),
     )
 
 
@@ -57,8 +60,8 @@ class SpaceView:
 
     identity: Identity
     holding: Holding
-    records: dict[DeviceId, PeerRecord] = field(default_factory=dict)
     is_paused: bool = False
+    records: dict[DeviceId, PeerRecord] = field(default_factory=dict)
     is_disk_full: bool = False
     lacks_key: bool = False
     stalls: int = 0

@@ -82,6 +82,11 @@ class NewerVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon there said that it stops."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stuck:
     """Linked and pending, and nothing has moved for a minute."""
 
@@ -97,6 +102,7 @@ Trouble: TypeAlias = (
     | Forked
     | DigestsDiffer
     | NewerVersion
+    | Stopped
     | Stuck
 )
 _ORDER: Final = (
@@ -108,6 +114,7 @@ _ORDER: Final = (
     DiskFull,
     Paused,
     Stuck,
+    Stopped,
     Unlinked,
 )
 """Which trouble is told first."""
@@ -158,12 +165,14 @@ def foremost(troubles: Iterable[Trouble]) -> Trouble | None:
     return min(troubles, key=lambda each: _ORDER.index(type(each)), default=None)
 
 
-def explain(trouble: Trouble) -> tuple[str, str]:
-    """Return the cause in plain words, and what a person can do about it."""
+def explain(trouble: Trouble) -> tuple[str, str | None]:
+    """Return the cause in plain words, and what a person can do, if anything."""
     match trouble:
         case Unlinked(reason):
             words = explained(reason)
-            return words.text, words.fix or "Nothing to do."
+            return words.text, words.fix
+        case Stopped():
+            return "it was stopped", "Start Fractality there; nothing is lost."
         case Stuck(cause):
             return (
                 f"stalled: {cause}",

@@ -73,6 +73,10 @@ def _embeddings(embeddings: Document) -> str:
 
 def _print_space(space: Document) -> None:
     state = _STATES.get(space["state"], safe_line(space["state"]))
+    if space["state"] == "synced" and not all(
+        each["online"] for each in space["devices"]
+    ):
+        state = "the same on every device, as far as last heard"
     if space["state"] == "stalled":
         state = click.style(state, fg="red", bold=True)
     click.echo("\n" + click.style(safe_line(space.get("name") or "space"), bold=True))
