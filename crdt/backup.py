@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO, Annotated, Final, Literal
+from typing import IO, Annotated, Final
 
 import msgspec
 
@@ -32,7 +32,8 @@ from crdt.errors import (
     StoreError,
     WrongKeyError,
 )
-from crdt.identity import Enrolment, Identity
+from crdt.identity import ClientId, Enrolment, Identity
+from crdt.keys import KEY_BYTES
 
 MAGIC: Final = b"fractality backup 1\n"
 TRAILER_BYTES: Final = len(MAGIC) + 2 * hashlib.sha256().digest_size
@@ -45,19 +46,34 @@ _DAMAGED: Final = (
 
 
 class BackupRecord(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2
 ):
     """Whose backup it is, in the place where a store keeps its device's identity."""
 
-    version: Literal[1]
     person_name: str
     device_name: str
-    client_id: Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
+    client_id: ClientId
     """Under which the device wrote; nobody else may."""
-    enrolment: Enrolment
+    device_public_key: Annotated[
+        bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)
+    ]
     """By it the device's envelopes can still be verified."""
+    enrolment: Enrolment | None
+    """The person's word for the device; None if it was paired."""
     time_ms: int
     """When the backup was written."""
+
+
+class _FirstRecord(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1
+):
+    """Record of version 1, from before devices were paired."""
+
+    person_name: str
+    device_name: str
+    client_id: ClientId
+    enrolment: Enrolment
+    time_ms: int
 
 
 def write_backup(
@@ -69,10 +85,10 @@ def write_backup(
     """
     key = identity.backup_key()
     record = BackupRecord(
-        version=1,
         person_name=identity.person_name,
         device_name=identity.device_name,
         client_id=identity.client_id,
+        device_public_key=identity.public_key,
         enrolment=identity.enrolment,
         time_ms=now_ms,
     )
@@ -104,9 +120,23 @@ def read_record(connection: Connection) -> BackupRecord:
             "SELECT value FROM setting WHERE name = 'backup'"
         ).fetchone()
     try:
-        return msgspec.msgpack.decode(b"" if row is None else row[0], type=BackupRecord)
+        record = msgspec.msgpack.decode(
+            b"" if row is None else row[0], type=BackupRecord | _FirstRecord
+        )
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise DamagedError(_DAMAGED) from None
+    return record if isinstance(record, BackupRecord) else _brought_up(record)
+
+
+def _brought_up(first: _FirstRecord) -> BackupRecord:
+    return BackupRecord(
+        person_name=first.person_name,
+        device_name=first.device_name,
+        client_id=first.client_id,
+        device_public_key=first.enrolment.device_public_key,
+        enrolment=first.enrolment,
+        time_ms=first.time_ms,
+    )
 
 
 @contextmanager

@@ -4,7 +4,8 @@ Specification: docs/protocol/keys.md. Rules of this file:
 
 1. Every derivation has a label and every signature a domain, so that no key and no
    signed statement can ever serve as another kind.
-2. Randomness comes from the caller; nothing here prints or keeps a secret.
+2. Randomness comes from the caller, but for the key pair that HPKE makes for each
+   sealing: its library draws that itself. Nothing here prints or keeps a secret.
 """
 
 import hashlib
@@ -14,12 +15,17 @@ from enum import Enum
 from typing import Any, Final
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import (
+    X25519PrivateKey,
+    X25519PublicKey,
+)
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -29,7 +35,13 @@ from crdt.ids import DeviceId, PersonId
 
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
+SEALED_KEY_BYTES: Final = 32 + KEY_BYTES + 16
+"""A key sealed to a device: the sender's one-time public key, the key, the tag."""
+WRAPPED_KEY_BYTES: Final = KEY_BYTES + 16
+"""A key sealed under another: the key, the tag."""
 _ID_BYTES: Final = 16
+_NONCE: Final = bytes(12)
+_HPKE: Final = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
 class Domain(Enum):
@@ -37,6 +49,12 @@ class Domain(Enum):
 
     ENVELOPE = b"fractality/1 envelope\0"
     ENROLMENT = b"fractality/1 enrolment\0"
+    CONSENT = b"fractality/1 consent\0"
+    ROSTER = b"fractality/1 roster\0"
+    OFFER = b"fractality/1 offer\0"
+    ANSWER = b"fractality/1 answer\0"
+    BIND = b"fractality/1 bind\0"
+    CHECKPOINT = b"fractality/1 checkpoint\0"
 
 
 class Confidential(msgspec.Struct, frozen=True):
@@ -79,6 +97,53 @@ def verify_signature(
 def hpke_public_key(seed: bytes) -> bytes:
     """Return the X25519 public key to which secrets for a device are sealed."""
     return X25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+
+def seal_to(hpke_public: bytes, info: bytes, plain: bytes) -> bytes:
+    """Return `plain` sealed so that only the owner of the HPKE key opens it.
+
+    HPKE (RFC 9180), base mode: it does not tell who sealed. `info` says what for, and
+    must be the same for opening. Raises `ForgedError` for what is no public key.
+    """
+    try:
+        key = X25519PublicKey.from_public_bytes(hpke_public)
+        return _HPKE.encrypt(plain, key, info=info)
+    except ValueError:
+        detail = "A device's key is none that anything can be sealed to."
+        raise ForgedError(detail) from None
+
+
+def open_sealed(hpke_seed: bytes, info: bytes, sealed: bytes) -> bytes:
+    """Return what was sealed to the owner of `hpke_seed` by `seal_to` with `info`.
+
+    Raises `ForgedError` if it was sealed to another, for another purpose, or changed.
+    """
+    try:
+        key = X25519PrivateKey.from_private_bytes(hpke_seed)
+        return _HPKE.decrypt(sealed, key, info=info)
+    except (InvalidTag, ValueError):
+        detail = "Something sealed to this device does not open; it was dropped."
+        raise ForgedError(detail) from None
+
+
+def wrap_key(outer: bytes, label: str, context: bytes, key: bytes) -> bytes:
+    """Return `key` sealed under the secret key `outer`.
+
+    The cipher's key follows from outer, label and context, so a triple serves one
+    `key` only; hence the nonce can be constant.
+    """
+    cipher = AESGCM(derive(outer, label, context=context))
+    return cipher.encrypt(_NONCE, key, None)
+
+
+def unwrap_key(outer: bytes, label: str, context: bytes, wrapped: bytes) -> bytes:
+    """Return what `wrap_key` sealed, or raise `ForgedError`."""
+    try:
+        cipher = AESGCM(derive(outer, label, context=context))
+        return cipher.decrypt(_NONCE, wrapped, None)
+    except InvalidTag:
+        detail = "A key does not open with the key it was sealed under."
+        raise ForgedError(detail) from None
 
 
 def device_id(public_key: bytes) -> DeviceId:

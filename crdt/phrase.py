@@ -4,6 +4,7 @@ Specification: docs/protocol/keys.md. Rule: no error text repeats a word, for ev
 mistyped word tells most of a right one.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -13,6 +14,11 @@ from crdt.errors import InvalidError
 
 ENTROPY_BYTES: Final = 32
 WORD_COUNT: Final = 24
+
+
+def word_list() -> Sequence[str]:
+    """Return the 2048 words, in order; four letters tell any of them."""
+    return _english().wordlist
 
 
 def new_phrase(entropy: bytes) -> str:

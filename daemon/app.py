@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 import sys
 import time
@@ -15,13 +16,16 @@ from getpass import getpass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from crdt.committed import Committed
 from crdt.database import Database, store_errors
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -30,8 +34,12 @@ from daemon.api.state import VERSION
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
+from daemon.home_exchange import take_over
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.space_view import Clocks
 from daemon.metrics import Metrics
 from daemon.notify import (
     ALIVE,
@@ -43,8 +51,10 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
+from daemon.peering import Base, open_peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
+from transport.switchboard import steady_ms
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -79,24 +89,34 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
     try:
         # What SQLite raises at the start or the end has a reader, too.
         with locked(home), store_errors():
+            take_over(home)
             key = open_key(home, ask_passphrase)
-            asyncio.run(_serve(home, config, key))
+            again: Config | None = config
+            while again is not None:
+                again = asyncio.run(_serve(home, again, key))
+                take_over(home)
     except FractalityError as error:
         notify(os.environ, status(str(error)))
         raise
     return STOPPED
 
 
-async def _serve(home: Path, config: Config, key: StoreKey) -> None:
+async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
+    """Serve until told to stop, or until another device takes this one's place.
+
+    Then return how to serve that one: as this one was.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        _service(home, key) as service,
+        _service(home, key, config) as service,
+        service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
     ):
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, config.peer_port, url)
+        peer_port, joiner = service.peering.port, service.peering.joiner
+        record = RunRecord(os.getpid(), server.port, peer_port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -107,11 +127,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
+                    tasks.create_task(_stop_when_joined(joiner, stop)),
+                    tasks.create_task(service.peering.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
+    if not joiner.has_joined.is_set():
+        return None
+    return msgspec.structs.replace(config, port=server.port, peer_port=peer_port)
 
 
 async def _keep_watchdog() -> None:
@@ -128,47 +153,91 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     stop.set()
 
 
+async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
+    """Make room for the device that takes this one's place."""
+    await joiner.has_joined.wait()
+    stop.set()
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The store of a home, and who reads and writes it."""
+
+    database: Database
+    held: Secrets
+    owner: Owner
+    watchers: "_Watchers"
+    reader: GraphReader
+    slow_reader: GraphReader
+    threads: ThreadPoolExecutor
+
+
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
-    """Open the store and everything that reads and writes it."""
-    started_ms = _wall_ms()
-    metrics = Metrics()
+async def _opened(home: Path, key: StoreKey) -> AsyncIterator[_Opened]:
+    """Open the store."""
     with Database(home, key.key) as database:
         held = load_secrets(database.writer)
-        watchers = _Watchers(metrics, EventLog(0))
-        async with AsyncExitStack() as open_parts:
-            owner = await open_parts.enter_async_context(
+        watchers = _Watchers(Metrics(), EventLog(0))
+        async with AsyncExitStack() as parts:
+            owner = await parts.enter_async_context(
                 Owner(_opener(database, held), _wall_ms, _monotonic_ms, watchers.tell)
             )
             watchers.events.last = owner.replica.totals.events
             index = owner.replica.index
-            reader = open_parts.enter_context(GraphReader(database, index))
-            slow_reader = open_parts.enter_context(GraphReader(database, index))
+            reader = parts.enter_context(GraphReader(database, index))
+            slow_reader = parts.enter_context(GraphReader(database, index))
             threads = ThreadPoolExecutor(1, "reader")
-            open_parts.callback(threads.shutdown, cancel_futures=True)
-            store = _body_store(owner, slow_reader, threads)
-            watchers.live_bodies = await open_parts.enter_async_context(
-                LiveBodies(store, _monotonic_ms)
-            )
-            yield Service(
-                home=home,
-                token=api_token(home),
-                space=format_id(held.keys.space_id),
-                identity=held.identity,
-                key_source=key.source,
-                owner=owner,
-                live_bodies=watchers.live_bodies,
-                reader=reader,
-                slow_reader=slow_reader,
-                threads=threads,
-                events=watchers.events,
-                tickets=Tickets(os.urandom),
-                metrics=metrics,
-                openapi=openapi_document(ROUTES, VERSION),
-                wall_ms=_wall_ms,
-                started_ms=started_ms,
-                snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
-            )
+            parts.callback(threads.shutdown, cancel_futures=True)
+            yield _Opened(database, held, owner, watchers, reader, slow_reader, threads)
+
+
+@asynccontextmanager
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
+    """Open the store and everything that works with it."""
+    started_ms = _wall_ms()
+    async with _opened(home, key) as opened, AsyncExitStack() as parts:
+        held, owner, watchers = opened.held, opened.owner, opened.watchers
+        live = LiveBodies(_body_store(opened), _monotonic_ms)
+        watchers.live_bodies = await parts.enter_async_context(live)
+        peering = open_peering(
+            parts,
+            Base(home, key, held, opened.database, owner, _clocks()),
+            config.ice,
+            live,
+        )
+        watchers.mesh = peering.mesh
+        yield Service(
+            home=home,
+            token=api_token(home),
+            space=format_id(held.keys.space_id),
+            identity=held.identity,
+            key_source=key.source,
+            owner=owner,
+            live_bodies=live,
+            reader=opened.reader,
+            slow_reader=opened.slow_reader,
+            threads=opened.threads,
+            events=watchers.events,
+            tickets=Tickets(os.urandom),
+            metrics=watchers.metrics,
+            peering=peering,
+            openapi=openapi_document(ROUTES, VERSION),
+            wall_ms=_wall_ms,
+            started_ms=started_ms,
+            snapshot=lambda: GraphSnapshot(
+                opened.database, owner.replica.index, held.identity.device
+            ),
+        )
+
+
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
+    )
 
 
 @dataclass(slots=True)
@@ -178,24 +247,25 @@ class _Watchers:
     metrics: Metrics
     events: EventLog
     live_bodies: LiveBodies | None = None
+    mesh: Mesh | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
         self.metrics.commits += 1
         self.metrics.events += len(committed.events)
         self.events.extend(committed.first_event, committed.events)
+        if self.mesh is not None:
+            self.mesh.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 
 
-def _body_store(
-    owner: Owner, reader: GraphReader, threads: ThreadPoolExecutor
-) -> BodyStore:
+def _body_store(opened: _Opened) -> BodyStore:
     async def missing(key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
-        loop, ask = asyncio.get_running_loop(), reader.missing_of_body
-        return await loop.run_in_executor(threads, ask, key, state)
+        loop, ask = asyncio.get_running_loop(), opened.slow_reader.missing_of_body
+        return await loop.run_in_executor(opened.threads, ask, key, state)
 
-    return BodyStore(owner.write, missing)
+    return BodyStore(opened.owner.write, missing)
 
 
 def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:

@@ -14,8 +14,11 @@ from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
 from daemon.live.bodies import LiveBodies
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
+from daemon.peering import Peering
 from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
@@ -42,12 +45,23 @@ class Service:
     events: EventLog
     tickets: Tickets
     metrics: Metrics
+    peering: Peering
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def mesh(self) -> Mesh:
+        """What links with the other devices."""
+        return self.peering.mesh
+
+    @property
+    def devices(self) -> Overview:
+        """The person's devices as they are shown."""
+        return self.peering.overview
 
     def store_bytes(self) -> int:
         """Return the size of the store's files."""

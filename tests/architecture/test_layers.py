@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 REPOSITORY: Final = Path(__file__).parents[2]
 
 
@@ -25,12 +27,13 @@ def test_the_contracts_are_kept() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_every_module_of_crdt_is_a_core_or_an_edge() -> None:
+@pytest.mark.parametrize("package", ["crdt", "transport"])
+def test_every_module_is_a_core_or_an_edge(package: str) -> None:
     """A new module says on which side of the line it stands."""
-    cores, edges = rings("crdt-cores", "crdt")
+    cores, edges = rings(f"{package}-cores", package)
     modules = {
-        f"crdt.{path.stem}"
-        for path in (REPOSITORY / "crdt").glob("*.py")
+        f"{package}.{path.stem}"
+        for path in (REPOSITORY / package).glob("*.py")
         if path.stem != "__init__"
     }
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.interop.conftest import Clients
 from tests.support.daemons import Api, Daemon, node_path, serving, wait_until
-from tests.support.in_step import in_step
+from tests.support.device_groups import devices
 
 KEY: Final = "mill ⚙️/100 %"
 VECTORS: Final = Path(__file__).parents[1] / "vectors" / "y_websocket.json"
@@ -170,8 +170,8 @@ def test_a_forger_is_sent_away(api: Api, clients: Clients) -> None:
 
 def test_two_devices_type_into_one_text(tmp_path: Path, clients: Clients) -> None:
     """Clients of two daemons that are in step come to one text, stored on both."""
-    with in_step(tmp_path) as apis:
-        here, there = apis
+    with devices(tmp_path, "laptop", "phone") as daemons:
+        here, there = (daemon.api for daemon in daemons)
         here.put_node(KEY)
         wait_until(lambda: there.request("GET", node_path(KEY)).status == 200)
         open_body(clients, here, "ada")
@@ -183,7 +183,7 @@ def test_two_devices_type_into_one_text(tmp_path: Path, clients: Clients) -> Non
             clients.ask("contains", name, parts=[TURNS, ROOF])
 
         assert clients.text("ada") == clients.text("bob")
-        for api in apis:
+        for api in (here, there):
             wait_until(lambda api=api: body(api) == clients.text("ada"))  # type: ignore[misc]  # mypy infers no type for a lambda's default
         clients.ask("cut", "ada")
         clients.ask("cut", "bob")

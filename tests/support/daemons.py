@@ -36,8 +36,17 @@ class NotServingError(Exception):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return an environment without anything of the person who runs the tests."""
-    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ada", **more}
+    """Return an environment without anything of the person who runs the tests.
+
+    The port for peers is any free one, for other daemons may run beside.
+    """
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "USER": "ada",
+        "FRACTALITY_PEER_PORT": "0",
+        **more,
+    }
 
 
 @dataclass(frozen=True, slots=True)

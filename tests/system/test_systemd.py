@@ -95,16 +95,3 @@ def test_the_installed_units_are_these(scope: str) -> None:
 
     assert installed.exists(), "not installed: run `make install`"
     assert installed.read_text() == (REPOSITORY / name).read_text()
-
-
-@pytest.mark.parametrize("library", ["aiohttp", "apsw", "numpy", "pycrdt", "keyring"])
-def test_libraries_load_where_no_memory_is_both_written_and_run(library: str) -> None:
-    """Every wheel loads under what `MemoryDenyWriteExecute=` forbids."""
-    # PR_SET_MDWE and PR_MDWE_REFUSE_EXEC_GAIN of linux/prctl.h, kernel 6.3 and later;
-    # an older kernel refuses the option, and the library is loaded without the fence.
-    code = (
-        "import ctypes; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0);"
-        f"import {library}; import cryptography.hazmat.primitives.kdf.argon2"
-    )
-
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -114,9 +114,9 @@ def test_former_and_new_device_converge(
                         perform(writer, step)
                     writer.replica.seal()
                 for envelope in device.envelopes()[held:]:
-                    deliver(envelope, device.identity, heir)
+                    deliver(envelope, heir)
                 for envelope in heir.envelopes():
-                    deliver(envelope, heir.identity, device)
+                    deliver(envelope, device)
 
                 assert content(heir) == content(device)
                 assert living(heir.replica) == living(device.replica)
@@ -159,9 +159,9 @@ def test_a_restored_device_can_give_everything_to_others(
         replica.apply([PutNode("b", "B"), Pulse("a")], heir.now_ms)
         replica.seal()
         for envelope in kept_of(former, heir):
-            deliver(envelope, former.identity, newcomer)
+            deliver(envelope, newcomer)
         for envelope in heir.envelopes():
-            deliver(envelope, heir.identity, newcomer)
+            deliver(envelope, newcomer)
         assert content(newcomer) == content(heir)
 
 
@@ -221,6 +221,7 @@ def test_the_record_says_whose_backup_it_is(file: Path) -> None:
         record = read_record(backup)
     assert (record.person_name, record.device_name) == ("Ada", "device 0")
     assert record.enrolment == writer.enrolment
+    assert record.device_public_key == writer.public_key
     assert record.client_id == writer.client_id
     assert record.time_ms == 1234
 

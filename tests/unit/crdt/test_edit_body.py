@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycrdt import Doc
 
-from crdt.bodies import OpenBodies, missing_of_body
+from crdt.arrival import Cause
+from crdt.bodies import missing_of_body
 from crdt.commands import DeleteNode, EditBody, Executable, PutBody, PutNode
+from crdt.committed import Committed
 from crdt.errors import (
-    ForgedError,
     InvalidError,
     MalformedError,
     NotFoundError,
@@ -21,7 +22,7 @@ from crdt.errors import (
 from crdt.execution import Outcome
 from crdt.ids import MAX_BODY_BYTES, NodeKey
 from crdt.payload import BodyChange
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from crdt.yjs_bytes import encode_number
 from crdt.yjs_profile import BODY
 from crdt.yjs_update import EMPTY_UPDATE, parse
@@ -30,7 +31,7 @@ from tests.support.replicas import (
     Device,
     content,
     deliver,
-    identity,
+    first_envelope,
     opened,
     scratch_folder,
 )
@@ -101,7 +102,7 @@ def test_clients_and_commands_make_one_text(steps: list[Step]) -> None:
                 client.hear(update)
         device.replica.seal()
         for envelope in device.envelopes():
-            deliver(envelope, device.identity, other)
+            deliver(envelope, other)
 
         assert {client.text for client in clients} == {body(device)}
         assert content(other).nodes[KEY] == content(device).nodes[KEY]
@@ -185,11 +186,12 @@ def test_another_device_may_not_write_under_this_one() -> None:
     with running() as device:
         own = device.identity.client_id
         change = BodyChange(NodeKey(KEY), YjsClient(own).insert(0, "forged"))
-        other = identity(1)
 
-        with pytest.raises(ForgedError, match="client id of a device"):
-            device.replica.receive([change], other.device, other.client_id, START_MS)
+        received = device.replica.receive_envelopes(
+            [first_envelope(1, change)], START_MS
+        )
 
+        assert [each.cause for each in received.refused] == [Cause.FORGED]
         assert body(device) == ""
 
 
@@ -203,9 +205,11 @@ def test_a_body_has_a_limit_and_may_shrink() -> None:
         assert refused.field == "body"
         assert len(body(device)) == MAX_BODY_BYTES
 
-        other = identity(1)
         change = BodyChange(NodeKey(KEY), client.whole)
-        device.replica.receive([change], other.device, other.client_id, START_MS)
+        received = device.replica.receive_envelopes(
+            [first_envelope(1, change)], START_MS
+        )
+        assert not received.refused
         shrunk = edit(device.replica, client.delete(1, 1))
         assert isinstance(outcome(shrunk), Outcome)
         assert len(body(device).encode()) == MAX_BODY_BYTES + 1
@@ -248,17 +252,6 @@ def test_what_was_undone_is_forgotten() -> None:
         edit(device.replica, client.insert(4, "!"))
 
         assert body(device) == "kept!"
-
-
-def test_few_bodies_stay_open() -> None:
-    """However many bodies are edited, each keeps its text."""
-    with running() as device:
-        open_bodies = OpenBodies(device.database.writer, 1)
-        for number in range(1, 30):
-            document = open_bodies.load(number)
-            open_bodies.save(number, document, document.replace(f"text {number}"))
-        for number in range(1, 30):
-            assert open_bodies.load(number).text() == f"text {number}"
 
 
 @given(steps=STEPS)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from crdt.errors import (
 )
 from crdt.identity import (
     DEVICE_RANDOMNESS_BYTES,
+    Enrolment,
     Identity,
     client_id,
     decode_enrolment,
@@ -27,6 +29,7 @@ from crdt.identity import (
     encode_identity,
     enrol,
     new_identity,
+    new_paired_identity,
 )
 from crdt.keys import (
     RECOMMENDED_COST,
@@ -59,6 +62,19 @@ secrets = st.binary(min_size=32, max_size=32)
 
 def ada() -> Identity:
     return new_identity(ENTROPY, RANDOMNESS, "Ada", "desk")
+
+
+def ada_enrolment() -> Enrolment:
+    enrolment = ada().enrolment
+    assert enrolment is not None
+    return enrolment
+
+
+def paired() -> Identity:
+    person = person_keys(ENTROPY)
+    return new_paired_identity(
+        "Ada", person.signing_key.public_key, person.secret, bytes(range(68)), "phone"
+    )
 
 
 def space() -> SpaceKeys:
@@ -139,9 +155,9 @@ def test_the_device_follows_from_its_randomness() -> None:
 
     assert identity.signing_key().public_key.hex() == golden["public_key"]
     assert identity.device.hex() == golden["device_id"]
-    assert identity.enrolment.hpke_public_key.hex() == golden["hpke_public_key"]
+    assert identity.hpke_key.hex() == golden["hpke_public_key"]
     assert identity.client_id == golden["client_id"]
-    assert encode_enrolment(identity.enrolment).hex() == golden["enrolment"]
+    assert encode_enrolment(ada_enrolment()).hex() == golden["enrolment"]
 
 
 def test_the_space_follows_from_its_randomness() -> None:
@@ -158,13 +174,27 @@ def test_the_space_follows_from_its_randomness() -> None:
 def test_records_are_read_as_they_were_written() -> None:
     """The golden records of the store decode, and encode to the same bytes."""
     golden = VECTORS["records"]
-    identity = bytes.fromhex(golden["identity"])
     keys = bytes.fromhex(golden["space_keys"])
 
-    assert decode_identity(identity) == ada()
-    assert encode_identity(ada()) == identity
+    for name, identity in (("identity", ada()), ("paired_identity", paired())):
+        assert decode_identity(bytes.fromhex(golden[name])) == identity
+        assert encode_identity(identity).hex() == golden[name]
     assert decode_space_keys(keys) == space()
     assert encode_space_keys(space()) == keys
+
+
+def test_an_identity_of_version_1_is_read() -> None:
+    """The record that stores held before devices were paired gives the same device."""
+    assert decode_identity(bytes.fromhex(VECTORS["records"]["identity_v1"])) == ada()
+
+
+def test_a_paired_device_is_of_the_person_without_their_word() -> None:
+    """It shares the person's id and backups, has keys of its own, and no enrolment."""
+    assert paired().person == ada().person
+    assert paired().backup_key() == ada().backup_key()
+    assert paired().device == device_id(paired().signing_key().public_key)
+    assert paired().device != ada().device
+    assert paired().enrolment is None
 
 
 @given(st.data())
@@ -183,6 +213,23 @@ def test_an_identity_with_a_foreign_enrolment_is_damage() -> None:
     """The signing seed of a record must be the one that was enrolled."""
     other = new_identity(ENTROPY, bytes(68), "Ada", "lap")
     record = encode_identity(ada()).replace(RANDOMNESS[:32], other.signing_seed)
+
+    with pytest.raises(DamagedError):
+        decode_identity(record)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"person_public_key": bytes(32)},
+        {"hpke_seed": bytes(32)},
+        {"public_key": bytes(32)},
+        {"public_key": bytes(32), "enrolment": None},
+    ],
+)
+def test_an_identity_that_contradicts_itself_is_damage(fields: dict[str, Any]) -> None:
+    """Seeds, public keys and enrolment of a record belong together."""
+    record = encode_identity(msgspec.structs.replace(ada(), **fields))
 
     with pytest.raises(DamagedError):
         decode_identity(record)
@@ -259,8 +306,8 @@ def test_a_signature_holds_in_its_domain_only(seed: bytes, message: bytes) -> No
 
 def test_every_flipped_bit_of_an_enrolment_is_noticed() -> None:
     """An enrolment reads back, and with any bit changed it is refused."""
-    encoded = encode_enrolment(ada().enrolment)
-    assert decode_enrolment(encoded) == ada().enrolment
+    encoded = encode_enrolment(ada_enrolment())
+    assert decode_enrolment(encoded) == ada_enrolment()
 
     for place in range(len(encoded) * 8):
         changed = bytearray(encoded)
@@ -271,7 +318,7 @@ def test_every_flipped_bit_of_an_enrolment_is_noticed() -> None:
 
 def test_an_enrolment_has_one_encoding() -> None:
     """A longer form of the same values, or bytes behind them, are refused."""
-    encoded = encode_enrolment(ada().enrolment)
+    encoded = encode_enrolment(ada_enrolment())
 
     for other in (b"\xdc\x00\x06" + encoded[1:], encoded + b"\0", encoded[:-1]):
         with pytest.raises(MalformedError):
@@ -281,7 +328,7 @@ def test_an_enrolment_has_one_encoding() -> None:
 def test_nobody_enrols_the_device_of_another() -> None:
     """Without the device's own signature a person cannot claim it."""
     eve, device = SigningKey(bytes(32)), ada().signing_key()
-    claim = enrol(eve, eve, ada().enrolment.hpke_public_key)
+    claim = enrol(eve, eve, ada_enrolment().hpke_public_key)
     forged = encode_enrolment(claim).replace(
         b"\xc4\x20" + eve.public_key + b"\xc4\x20" + claim.hpke_public_key,
         b"\xc4\x20" + device.public_key + b"\xc4\x20" + claim.hpke_public_key,

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from crdt.errors import ConflictError, FractalityError, StoreInUseError, WrongKeyError
-from daemon.cli.local import AskPassphrase, Finding, KeySource, NewDevice, Scope, Verb
+from daemon.cli.local import (
+    AskPassphrase,
+    Finding,
+    JoinedDevice,
+    KeySource,
+    NewDevice,
+    Scope,
+    Verb,
+)
 from tests.support.command_line import CommandLine
 
 WORDS = " ".join(f"tone{n}" for n in range(1, 25))
@@ -20,6 +28,19 @@ class Made:
     words: str = WORDS
     person: str = "p" * 26
     device: str = "d" * 26
+    key_source: str = "key-file"
+
+
+@dataclass(frozen=True)
+class MadeByJoining:
+    """A device that has joined."""
+
+    person: str = "p" * 26
+    person_name: str = "ada"
+    device: str = "d" * 26
+    device_name: str = "phone"
+    inviter: str = "i" * 26
+    inviter_name: str = "laptop"
     key_source: str = "key-file"
 
 
@@ -72,6 +93,21 @@ class FakeLocal:
         passphrase = ask_passphrase() if key_source == "passphrase" else None
         self._called("restore", home, file, words, name, key_source, passphrase)
         return Made()
+
+    def join(
+        self,
+        home: Path,
+        code: str,
+        endpoint: str | None,
+        *,
+        name: str | None,
+        key_source: KeySource | None,
+        ask_passphrase: AskPassphrase,
+    ) -> JoinedDevice:
+        """Join, asking as the real one would."""
+        passphrase = ask_passphrase() if key_source == "passphrase" else None
+        self._called("join", home, code, endpoint, name, key_source, passphrase)
+        return MadeByJoining()
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:
         """Run for no time."""
@@ -315,3 +351,27 @@ def test_service_is_the_users_unless_told_otherwise(
         ("service", "install", "user", command_line.home),
         ("service", "remove", "system", command_line.home),
     ]
+
+
+def test_join_makes_a_new_home_where_no_daemon_runs(
+    command_line: CommandLine, local: FakeLocal
+) -> None:
+    """What was typed is passed on; the answer says whose device it is, and what now."""
+    result = command_line.run("join", "7-orbit-ladder", "--name", "phone", "--key-file")
+
+    assert result.exit_code == 0
+    assert "a device of ada now, let in by laptop" in result.stdout
+    assert "fractality --home" in result.stdout
+    home = command_line.home
+    assert local.calls == [
+        ("join", home, "7-orbit-ladder", None, "phone", "key-file", None)
+    ]
+
+
+def test_join_answers_as_the_api_does(command_line: CommandLine) -> None:
+    """With --json: the person, the inviter and the new device, by id and name."""
+    answer = command_line.json("join", "7-orbit-ladder")
+
+    assert answer["person"] == {"id": "p" * 26, "name": "ada"}
+    assert answer["device"] == {"id": "i" * 26, "name": "laptop"}
+    assert answer["joined_as"] == {"id": "d" * 26, "name": "phone"}

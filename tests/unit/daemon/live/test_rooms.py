@@ -1,14 +1,11 @@
 """Rooms: durable before shown, few flushes, one culprit, and bounded memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Sequence
 
 import pytest
 
-from crdt.commands import EditBody
+from crdt.committed import Committed
 from crdt.errors import (
     ConflictError,
     DiskFullError,
@@ -16,12 +13,9 @@ from crdt.errors import (
     MalformedError,
     NotFoundError,
 )
-from crdt.execution import Outcome
+from crdt.events import Event
 from crdt.ids import NodeKey
 from crdt.payload import BodyChange
-from crdt.replica import Committed
-from crdt.staging import Event
-from daemon.live.awareness import EXPIRES_MS
 from daemon.live.bodies import MAX_EDITORS, LiveBodies
 from daemon.live.editor import (
     ANEW,
@@ -37,91 +31,20 @@ from daemon.live.editor import (
     Editor,
     Ending,
 )
-from daemon.live.room import MAX_WAITING, BodyStore, Room
+from daemon.live.room import MAX_WAITING
 from daemon.live.y_protocol import (
-    Message,
     Missing,
-    Presence,
-    PresenceQuery,
-    Presences,
     Refusal,
     StateVector,
     Update,
-    decode_message,
-    decode_presences,
-    encode_message,
-    encode_presences,
 )
-
-KEY: Final = NodeKey("mill")
-HERE: Final = Presence(1, 0, '{"name":"Ada"}')
-GONE: Final = Presence(1, 0, None)
-
-
-@dataclass
-class Disk:
-    """A store that does what the test says, and remembers what it was asked."""
-
-    asked: list[tuple[bytes, ...]] = field(default_factory=list)
-    trouble: Callable[[tuple[bytes, ...]], Exception | None] = lambda _: None
-    is_free: asyncio.Event = field(default_factory=asyncio.Event)
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    now_ms: int = 0
-    live: LiveBodies = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Begin without delays."""
-        self.is_free.set()
-
-    async def edit(self, command: EditBody) -> Outcome:
-        self.asked.append(command.updates)
-        self.begun.set()
-        await self.is_free.wait()
-        trouble = self.trouble(command.updates)
-        if trouble is not None:
-            raise trouble
-        bodies = [BodyChange(KEY, update) for update in command.updates]
-        self.live.tell(Committed((), 1, (), bodies))
-        return Outcome(command.key)
-
-    async def missing(self, key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
-        if trouble := self.trouble((state,)):
-            raise trouble
-        return b"lacks " + state, b"state of " + key.encode()
-
-
-@asynccontextmanager
-async def living() -> AsyncIterator[Disk]:
-    """Keep bodies live on such a store until everybody has left."""
-    disk = Disk()
-    live = LiveBodies(BodyStore(disk.edit, disk.missing), lambda: disk.now_ms)
-    disk.live = live
-    async with live:
-        yield disk
-
-
-@asynccontextmanager
-async def joined(disk: Disk) -> AsyncIterator[tuple[Room, Editor]]:
-    """Let a client take part until the block ends."""
-    room, editor = disk.live.join(KEY)
-    try:
-        yield room, editor
-    finally:
-        disk.live.leave(room, editor)
-
-
-async def send(room: Room, editor: Editor, message: Message) -> None:
-    await room.receive(editor, encode_message(message))
-
-
-async def heard(editor: Editor, count: int) -> list[Message]:
-    """Return the next messages for a client."""
-    found = []
-    for _ in range(count):
-        data = await editor.next_message()
-        assert data is not None
-        found.append(decode_message(data))
-    return found
+from tests.support.rooms import (
+    KEY,
+    heard,
+    joined,
+    living,
+    send,
+)
 
 
 async def test_step_1_is_answered_by_both_steps() -> None:
@@ -319,7 +242,7 @@ async def test_changes_from_elsewhere_are_shown() -> None:
     """What became durable by another way reaches the clients of its body alone."""
     async with living() as disk, joined(disk) as (_, editor):
         changes = [BodyChange(NodeKey("roof"), b"else"), BodyChange(KEY, b"there")]
-        disk.live.tell(Committed((), 1, (), changes))
+        disk.live.tell(Committed((), 1, (), bodies=changes))
 
         assert [Update(b"there")] == await heard(editor, 1)
 
@@ -356,50 +279,3 @@ async def test_there_is_a_limit_on_clients() -> None:
             disk.live.leave(room, editor)
         async with joined(disk):
             pass
-
-
-async def test_presence_reaches_everybody() -> None:
-    """Clients see who is there: at once, when they join, ask, and when one leaves."""
-    async with living() as disk, joined(disk) as (room, ada):
-        async with joined(disk) as (_, bob):
-            await send(room, bob, Presences((HERE,)))
-            assert [Presences((HERE,))] == await heard(ada, 1)
-            assert [Presences((HERE,))] == await heard(bob, 1)
-            async with joined(disk) as (_, late):
-                assert [Presences((HERE,))] == await heard(late, 1)
-                await send(room, late, PresenceQuery())
-                assert [Presences((HERE,))] == await heard(late, 1)
-        assert [Presences((GONE,))] == await heard(ada, 1)
-
-
-async def test_presence_is_carried_between_devices() -> None:
-    """What clients here show goes out once; what comes in is shown and not repeated."""
-    async with living() as disk, joined(disk) as (room, editor):
-        carried: list[tuple[NodeKey, Sequence[Presence]]] = []
-        disk.live.carry = lambda key, told: carried.append(
-            (key, decode_presences(told))
-        )
-        await send(room, editor, Presences((HERE,)))
-        there = Presence(2, 0, "{}")
-        disk.live.hear(KEY, encode_presences([there]), "other device")
-        disk.live.hear(NodeKey("roof"), encode_presences([there]), "other device")
-
-        assert [Presences((HERE,)), Presences((there,))] == await heard(editor, 2)
-        assert carried == [(KEY, (HERE,))]
-        assert disk.live.presences() == [(KEY, encode_presences([HERE]))]
-
-        disk.live.forget("other device")
-        assert [Presences((Presence(2, 0, None),))] == await heard(editor, 1)
-        assert carried == [(KEY, (HERE,))]
-        with pytest.raises(MalformedError):
-            disk.live.hear(KEY, b"\x01", "other device")
-
-
-async def test_silent_clients_are_gone() -> None:
-    """The presence of a client that was silent for 30 seconds ends by itself."""
-    async with living() as disk, joined(disk) as (room, editor):
-        disk.live.hear(KEY, encode_presences([HERE]), "other device")
-        disk.now_ms += EXPIRES_MS
-        await send(room, editor, Update(b"wakes the room"))
-
-        assert [Presences((HERE,)), Presences((GONE,))] == await heard(editor, 2)

@@ -1,0 +1,30 @@
+"""What those who watch a graph are told."""
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that those who watch a graph are told."""
+
+    type: str
+    """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted`, `pulse`,
+    `peer.online`, `peer.offline`, `sync.state` or `sync.progress`."""
+    key: str
+    """Node key, edge id, or id of a device."""
+    source: str | None = msgspec.field(default=None, name="from")
+    target: str | None = msgspec.field(default=None, name="to")
+    edge_type: str | None = None
+    origin: str = "local"
+    """`local`, or the id of the device that made the change."""
+    state: str | None = None
+    """Of `sync.state`: how the space stands."""
+    cause: str | None = None
+    """Of `sync.state`: why the device is not in step."""
+    done: int | None = None
+    total: int | None = None
+    """Of `sync.progress`: envelopes, or parts of a checkpoint."""
+
+
+def named(event: Event, origin: str) -> Event:
+    """Return an event that says which device made the change."""
+    return msgspec.structs.replace(event, origin=origin)

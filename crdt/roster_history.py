@@ -1,0 +1,243 @@
+"""Statements in causal order, and which of those that contradict each other stand.
+
+Specification: docs/protocol/roster.md. A set of statements is a whole number with a bit
+for each, counted in causal order: what came before a statement, and who contradicts it,
+are then found by a few operations on numbers.
+
+Rules of conflict:
+
+1. A removal makes void all that the removed device stated without its knowing, or
+   after it; so falls also whatever needs a statement that fell.
+2. Of two additions that name one client id, the later in the history's order falls.
+3. Where removals void each other in a ring, that of the most junior author falls, until
+   no ring is left. Senior is whose addition has fewer statements in the longest line
+   before it (of several, the first by others or the last by itself, whichever is the
+   earlier); of two such, the smaller device id.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from crdt.ids import DeviceId
+from crdt.keys import device_id
+from crdt.roster_conflicts import NOTHING, bits, standing
+from crdt.roster_rules import Anchor, Fault, Members, applied, judge
+from crdt.statement import Statement
+from crdt.statement_kinds import Add, Enrol, Epoch, Remove, Rotate
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A set of statements, sorted."""
+
+    placed: list[Statement]
+    waiting: frozenset[bytes]
+    """Hashes of those that build on something unknown."""
+    missing: frozenset[bytes]
+    """Hashes of what is unknown."""
+
+
+@dataclass(slots=True)
+class History:
+    """The accepted statements, oldest first, and how they hang together."""
+
+    anchor: Anchor
+    statements: list[Statement] = field(default_factory=list)
+    place: dict[bytes, int] = field(default_factory=dict)
+    """Place of each statement by its hash."""
+    past: list[int] = field(default_factory=list)
+    """All that comes causally before each statement."""
+    depth: list[int] = field(default_factory=list)
+    """How many statements the longest line before each has."""
+    removals: int = NOTHING
+    removed: dict[int, DeviceId] = field(default_factory=dict)
+    """Whom the removal at a place removes."""
+    added: dict[int, DeviceId] = field(default_factory=dict)
+    """Whom the statement at a place adds."""
+    by_author: defaultdict[DeviceId, int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    additions: defaultdict[DeviceId, int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    """Statements that make a device a member, its own enrolment among them."""
+    by_client_id: defaultdict[int, int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    epoch_starts: defaultdict[bytes, int] = field(
+        default_factory=lambda: defaultdict(int)
+    )
+    _members: dict[int, Members] = field(default_factory=lambda: {NOTHING: {}})
+
+    @property
+    def everything(self) -> int:
+        """The set of all statements."""
+        return (1 << len(self.statements)) - 1
+
+    def known_to(self, hashes: Iterable[bytes]) -> int:
+        """Return the statements named, with all that came before them."""
+        known = NOTHING
+        for place in map(self.place.__getitem__, hashes):
+            known |= self.past[place] | 1 << place
+        return known
+
+    def judge(self, statement: Statement) -> Fault | None:
+        """Return why a statement whose parents are accepted is not, or None."""
+        past = self.known_to(statement.parents)
+        return judge(
+            self.anchor,
+            statement,
+            self.members(past),
+            lambda key_id: bool(self.epoch_starts.get(key_id, NOTHING) & past),
+        )
+
+    def extend(self, statements: Iterable[Statement]) -> dict[bytes, Fault]:
+        """Take in what is accepted of statements in causal order; return why not."""
+        refused = dict[bytes, Fault]()
+        for statement in statements:
+            if any(parent in refused for parent in statement.parents):
+                refused[statement.hash] = Fault.REFUSED_PARENT
+            elif (fault := self.judge(statement)) is not None:
+                refused[statement.hash] = fault
+            else:
+                self._append(statement)
+        return refused
+
+    def _append(self, statement: Statement) -> None:
+        place = len(self.statements)
+        bit = 1 << place
+        self.past.append(self.known_to(statement.parents))
+        before = (self.depth[self.place[parent]] for parent in statement.parents)
+        self.depth.append(1 + max(before, default=-1))
+        self.statements.append(statement)
+        self.place[statement.hash] = place
+        self.by_author[statement.author] |= bit
+        match statement.body:
+            case Enrol(client_id=client_id):
+                self._note_addition(place, statement.author, client_id)
+            case Add(public_key=public_key, client_id=client_id):
+                self._note_addition(place, device_id(public_key), client_id)
+            case Remove(device=device):
+                self.removals |= bit
+                self.removed[place] = DeviceId(device)
+            case _:
+                pass
+        epoch = begun_by(statement)
+        if epoch is not None:
+            self.epoch_starts[epoch.id] |= bit
+
+    def _note_addition(self, place: int, device: DeviceId, client_id: int) -> None:
+        self.added[place] = device
+        self.additions[device] |= 1 << place
+        self.by_client_id[client_id] |= 1 << place
+
+    def members(self, among: int) -> Members:
+        """Return who is in the roster to somebody who knows `among`, a closed set."""
+        found = self._members.get(among)
+        if found is None:
+            newest = among.bit_length() - 1
+            before = self.past[newest]
+            if among == before | 1 << newest:
+                # Nothing contradicts a statement that knows all others.
+                known = self.members(before)
+                found = applied(known, (self.statements[newest],))
+            else:
+                standing = self.standing(among)
+                found = applied({}, *map(self.pick, (standing, among ^ standing)))
+            self._members[among] = found
+        return found
+
+    def standing(self, among: int) -> int:
+        """Return those of `among` that stand to somebody who knows just these."""
+        attackers = self._attackers(among)
+        if not attackers:
+            return among
+
+        def most_junior(ring: int) -> int:
+            return max(
+                bits(ring & self.removals),
+                key=lambda place: (
+                    self.seniority(self.statements[place].author, among),
+                    place,
+                ),
+            )
+
+        return standing(among, attackers, self._needs, most_junior)
+
+    def seniority(self, device: DeviceId, among: int) -> tuple[int, DeviceId]:
+        """Return what sorts devices in `among` by age, senior first."""
+        additions = self.additions[device] & among
+        own = [self.depth[place] for place in bits(additions & self.by_author[device])]
+        others = [
+            self.depth[place] for place in bits(additions & ~self.by_author[device])
+        ]
+        # It alone chooses where its own enrolments stand, so the last of them counts.
+        return min([max(own), *others] if own else others), device
+
+    def pick(self, places: int) -> list[Statement]:
+        """Return the statements at places, in causal order."""
+        return [self.statements[place] for place in bits(places)]
+
+    def _needs(self, place: int) -> int:
+        """Return the statements one of which has to stand for this one to stand."""
+        statement = self.statements[place]
+        if isinstance(statement.body, Enrol):
+            return NOTHING
+        return self.additions[statement.author] & self.past[place]
+
+    def _attackers(self, among: int) -> dict[int, int]:
+        """Return, by place, the statements that would each make that one void."""
+        found = defaultdict[int, int](int)
+        for removal in bits(self.removals & among):
+            removed = self.removed[removal]
+            for place in bits(self.by_author[removed] & among & ~self.past[removal]):
+                found[place] |= 1 << removal
+        for same in self.by_client_id.values():
+            for place in bits(same & among):
+                for other in bits(same & among & ((1 << place) - 1)):
+                    if self.added[other] != self.added[place]:
+                        found[place] |= 1 << other
+        return found
+
+
+def begun_by(statement: Statement) -> Epoch | None:
+    """Return the epoch that a statement begins, or None."""
+    body = statement.body
+    return body.epoch if isinstance(body, Enrol | Remove | Rotate) else None
+
+
+def in_causal_order(statements: Iterable[Statement]) -> Order:
+    """Return each statement once, after all that it names, and which have to wait.
+
+    Of two that may stand in either order, that with the shorter longest line of
+    statements before it comes first, then that with the smaller hash: so the order of
+    any two is the same in every set.
+    """
+    unplaced = {statement.hash: statement for statement in statements}
+    waited_for = defaultdict[bytes, list[Statement]](list)
+    lacking = dict[bytes, int]()
+    for statement in unplaced.values():
+        lacking[statement.hash] = len(statement.parents)
+        for parent in statement.parents:
+            waited_for[parent].append(statement)
+    placed = list[Statement]()
+    layer = [each for each in unplaced.values() if not each.parents]
+    while layer:
+        layer.sort(key=lambda each: each.hash)
+        placed += layer
+        following = list[Statement]()
+        for statement in layer:
+            del unplaced[statement.hash]
+            for child in waited_for[statement.hash]:
+                lacking[child.hash] -= 1
+                if not lacking[child.hash]:
+                    following.append(child)
+        layer = following
+    missing = {
+        parent
+        for statement in unplaced.values()
+        for parent in statement.parents
+        if parent not in unplaced
+    } - {statement.hash for statement in placed}
+    return Order(placed, frozenset(unplaced), frozenset(missing))

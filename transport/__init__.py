@@ -1,0 +1,1 @@
+"""How devices of one person find each other, talk, and come into step."""
