@@ -47,7 +47,6 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "weight": ("1", None, True, []),
     "energy": (-1, 1e7, "1", None, True),
     "code": (1, None, "", "7", "7-orbit", "7-orbit-lantern", "7" * 3000),
-    "name": (1, None, "", " ", "n" * 256, "two\nlines"),
     "address": (1, None, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
     "paused": (1, "yes", []),
     "endpoint": (1, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
