@@ -95,10 +95,20 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
             while again is not None:
                 again = asyncio.run(_serve(home, again, key))
                 take_over(home)
-    except FractalityError as error:
-        notify(os.environ, status(str(error)))
-        raise
+    except (FractalityError, BaseExceptionGroup) as error:
+        cause = _only(error)
+        if not isinstance(cause, FractalityError):
+            raise
+        notify(os.environ, status(str(cause)))
+        raise cause from None
     return STOPPED
+
+
+def _only(error: BaseException) -> BaseException:
+    """Return what was raised: on its way out, tasks wrap it into groups of one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:

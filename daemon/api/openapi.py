@@ -17,9 +17,12 @@ _SAFE: Final = frozenset({"GET"})
 WITHOUT_RECEIPT: Final = frozenset(
     {
         "/v1/batch",
+        "/v1/devices/{id}",
         "/v1/import",
         "/v1/pairing",
         "/v1/pairing/join",
+        "/v1/peers",
+        "/v1/sync",
         "/v1/tickets",
     }
 )

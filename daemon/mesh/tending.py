@@ -81,15 +81,15 @@ def renamed(replica: Replica, device: DeviceId, name: str, now_ms: int) -> Roste
 
     Raises `NotFoundError`, `InvalidError` or `ConflictError`.
     """
-    member = replica.roster.member(device)
-    if member is None or member.is_removed:
-        message = "There is no such device; 'fractality devices' lists them."
-        raise NotFoundError(message)
     if not name.strip() or has_control_characters(name):
         detail = "must be visible text without control characters"
         raise InvalidError("name", detail)
     if len(name.encode()) > MAX_NAME_BYTES:
         raise InvalidError("name", f"must be at most {MAX_NAME_BYTES} bytes of UTF-8")
+    member = replica.roster.member(device)
+    if member is None or member.is_removed:
+        message = "There is no such device; 'fractality devices' lists them."
+        raise NotFoundError(message)
     return replica.state(
         lambda roster, identity, _: rename(roster, identity, device, name), now_ms
     )

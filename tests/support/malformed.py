@@ -18,6 +18,7 @@ from daemon.api.routing import MAX_BODY_BYTES as MAX_JSON_BYTES
 from daemon.api.routing import Route
 
 ABSENT_EDGE: Final = "A" * 24
+ABSENT_DEVICE: Final = "a" * 26
 UPGRADE: Final = (
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -46,6 +47,9 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "weight": ("1", None, True, []),
     "energy": (-1, 1e7, "1", None, True),
     "code": (1, None, "", "7", "7-orbit", "7-orbit-lantern", "7" * 3000),
+    "name": (1, None, "", " ", "n" * 256, "two\nlines"),
+    "address": (1, None, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
+    "paused": (1, "yes", []),
     "endpoint": (1, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
     "name": (1, "", " ", "two\nlines", "n" * 256),
     "path": (1, None, "", "/v1/status", "/v1/bodies/", "/v1/bodies/a/b", "/" * 4097),
@@ -153,6 +157,14 @@ EXAMPLES: Final = {
     "POST /v1/pairing": Example(),
     "GET /v1/pairing": Example(query={"wait": "0"}),
     "DELETE /v1/pairing": Example(),
+    "GET /v1/devices": Example(),
+    "PATCH /v1/devices/{id}": Example(
+        ABSENT_DEVICE, document={"name": "x"}, refusal=404
+    ),
+    "DELETE /v1/devices/{id}": Example(ABSENT_DEVICE, refusal=404),
+    "GET /v1/peers": Example(),
+    "POST /v1/peers": Example(document={"address": "192.0.2.1:7374"}),
+    "POST /v1/sync": Example(document={}),
     "POST /v1/pairing/join": Example(
         document={"code": "7-orbit-ladder", "endpoint": "192.0.2.1:7374"}, refusal=409
     ),
@@ -249,7 +261,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
         for name in ("short", "!" * 24, "k" * 5000):
             spoilt = replace(request, path=_path(route, name))
             yield Malformed(f"id {name:.9}", spoilt, 422, "id")
-        absent = replace(request, path=_path(route, ABSENT_EDGE))
+        identity = ABSENT_EDGE if "edges" in route.path else ABSENT_DEVICE
+        absent = replace(request, path=_path(route, identity))
         yield Malformed("absent", absent, 404)
         return
     creates = name_of(route) == "PUT /v1/nodes/{key}"
