@@ -6,13 +6,56 @@ memory; made anew from the stored bytes, it never has.
 """
 
 import hashlib
+from typing import Final
 
 import apsw
 
-from crdt.document import BodyDocument, merge
+from crdt.document import BodyDocument, BodyReading, merge
 from crdt.shards import pack, unpack
 from crdt.yjs_profile import BODY
 from crdt.yjs_update import decode_state_vector, parse
+
+_READINGS: Final = 8
+_READING_SIZE: Final = 50_000
+"""Numbers in a reading beyond which it is not kept: some 8 MB."""
+
+
+class Bodies:
+    """The bodies of a store, for the thread that owns it.
+
+    Of those changed last it keeps what was read of them, for to read a text that was
+    edited a thousand times takes twenty times as long as to load it. A reading is used
+    again only while its row holds the very bytes as which the body was stored: what was
+    undone, or written in another way, is read anew.
+    """
+
+    def __init__(self, connection: apsw.Connection, client_id: int) -> None:
+        self._connection = connection
+        self._client_id = client_id
+        self._readings: dict[int, tuple[bytes, BodyReading]] = {}
+
+    def load(self, number: int) -> BodyDocument:
+        """Return the body of a node row, to be changed and then saved or dropped."""
+        packed = _packed(self._connection, number)
+        # Taken out: a change that is refused half way spoils it.
+        stored_as, reading = self._readings.pop(number, (b"", None))
+        return BodyDocument(
+            self._client_id,
+            unpack(packed) if packed else (),
+            reading if stored_as == packed else None,
+        )
+
+    def save(
+        self, number: int, document: BodyDocument, *news: bytes
+    ) -> tuple[bytes, bytes]:
+        """Store a body as `save_body` does."""
+        hashes = save_body(self._connection, number, document, *news)
+        if document.reading.size <= _READING_SIZE:
+            packed = _packed(self._connection, number)
+            self._readings[number] = packed, document.reading
+            if len(self._readings) > _READINGS:
+                del self._readings[next(iter(self._readings))]
+        return hashes
 
 
 def load_body(connection: apsw.Connection, number: int, client_id: int) -> BodyDocument:
@@ -28,13 +71,13 @@ def save_body(
     What waits for a missing update is kept. Returns the SHA-256 of the text before and
     after; the hash of an empty text is empty.
     """
-    if document.is_whole:
+    if document.reading.is_whole:
         encoded = document.snapshot()
     else:
         encoded = merge([*_updates(connection, number), *news])
         if parse(encoded, BODY).fits(document.clocks()):
             encoded = document.snapshot()
-            document.is_whole = True
+            document.reading.complete()
     before = body_hash(connection, number)
     text = document.text()
     after = hashlib.sha256(text.encode()).digest() if text else b""
@@ -55,7 +98,7 @@ def missing_of_body(
     """
     asked = decode_state_vector(state_vector)
     document = load_body(connection, number, 1)
-    if document.is_whole and not document.has_pair_at(asked):
+    if document.reading.is_whole and not document.has_pair_at(asked):
         return document.difference(state_vector), document.state_vector()
     # What waits for a missing update is in no difference, and the Yjs library cannot
     # begin one inside a character.

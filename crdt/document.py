@@ -11,8 +11,7 @@ Rules of this file:
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -84,35 +83,39 @@ class ShardDocument:
 class BodyDocument:
     """The long text of one node, loaded."""
 
-    def __init__(self, client_id: int, updates: Iterable[bytes]) -> None:
-        """Load a body from the updates that make it, in order."""
+    def __init__(
+        self,
+        client_id: int,
+        updates: Iterable[bytes],
+        reading: "BodyReading | None" = None,
+    ) -> None:
+        """Load a body from the updates that make it, in order.
+
+        `reading` is that of a document made of the same, if there is one.
+        """
         self._client_id = client_id
         self._document: pycrdt.Doc[pycrdt.Text] = pycrdt.Doc(client_id=client_id)
         self._text: pycrdt.Text = self._document.get(BODY_TEXT, type=pycrdt.Text)
         self._made_of = list(updates)
+        self._reading = reading
         for update in self._made_of:
             _apply(self._document, update)
 
-    @cached_property
-    def _held(self) -> "_Held":
-        """What the document is made of, read once and then kept up."""
-        made_of, self._made_of = self._made_of, []
-        parsed = parse(merge(made_of) if made_of else EMPTY_UPDATE, BODY)
-        is_whole = parsed.fits(self.clocks())
-        return _Held(set(parsed.pair_halves), dict(parsed.deletes), is_whole)
-
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing in it waits for a missing update."""
-        return self._held.is_whole
-
-    @is_whole.setter
-    def is_whole(self, value: bool) -> None:
-        self._held.is_whole = value
+    def reading(self) -> "BodyReading":
+        """What is known of all that it is made of: read once and then kept up."""
+        if self._reading is None:
+            made_of = merge(self._made_of) if self._made_of else EMPTY_UPDATE
+            parsed = parse(made_of, BODY)
+            self._reading = BodyReading(set(parsed.pair_halves), dict(parsed.deletes))
+            if not parsed.fits(self.clocks()):
+                self._reading.is_whole = False
+                self._reading.cuts = parsed.all_cuts()
+        return self._reading
 
     def has_pair_at(self, state: Mapping[int, int]) -> bool:
         """Whether a document with this state vector would begin inside a character."""
-        return not self._held.halves.isdisjoint(state.items())
+        return not self.reading.halves.isdisjoint(state.items())
 
     def apply(self, update: bytes) -> None:
         """Merge an update that the strict parser accepted.
@@ -136,7 +139,7 @@ class BodyDocument:
         for update in updates:
             parsed = parse(update, BODY)
             self._check(parsed, devices)
-            deletes = added(parsed.deletes, self._held.deletes)
+            deletes = added(parsed.deletes, self.reading.deletes)
             if deletes or parsed.goes_beyond(self.clocks()):
                 new = update[: parsed.deletes_at] + encode_deletes(deletes)
                 self._take(new, parsed)
@@ -148,14 +151,16 @@ class BodyDocument:
         if update.goes_beyond(state, owners):
             message = "An update of a body writes under the client id of a device."
             raise ForgedError(message)
-        if update.splits_pair(self._held.halves, state):
+        reading = self.reading
+        is_cut = not reading.cuts.isdisjoint(update.pair_halves)
+        if is_cut or update.splits_pair(reading.halves, state):
             message = "An update of a body cuts a character in two; it was dropped."
             raise MalformedError(message)
 
     def _take(self, update: bytes, parsed: ParsedUpdate) -> None:
         fits = parsed.fits(self.clocks())
         _apply(self._document, update)
-        self._held.add(parsed, fits=fits)
+        self.reading.add(parsed, fits=fits)
 
     def text(self) -> str:
         """Return the text."""
@@ -178,7 +183,7 @@ class BodyDocument:
             if len(new) - end > start:
                 self._text.insert(start, new[start : len(new) - end].decode())
         update = edit.update()
-        self._held.add(parse(update, BODY), fits=True)
+        self.reading.add(parse(update, BODY), fits=True)
         return update
 
     def clocks(self) -> dict[int, int]:
@@ -207,20 +212,34 @@ def merge(updates: Sequence[bytes]) -> bytes:
 
 
 @dataclass(slots=True)
-class _Held:
+class BodyReading:
     """What is known of all the updates that a body is made of."""
 
     halves: set[Id]
     """Second halves of surrogate pairs."""
     deletes: dict[int, Sequence[tuple[int, int]]]
-    is_whole: bool
+    is_whole: bool = True
     """Whether nothing waits for a missing update."""
+    cuts: set[Id] = field(default_factory=set)
+    """Where runs of text are to be cut that are still missing."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it holds, about."""
+        return len(self.halves) + sum(map(len, self.deletes.values())) + len(self.cuts)
 
     def add(self, update: ParsedUpdate, *, fits: bool) -> None:
         """Take note of one more update."""
         self.halves |= update.pair_halves
         self.deletes |= joined(update.deletes, self.deletes)
-        self.is_whole &= fits
+        if not fits:
+            self.is_whole = False
+            self.cuts |= update.all_cuts()
+
+    def complete(self) -> None:
+        """Take note that nothing is missing any more."""
+        self.is_whole = True
+        self.cuts.clear()
 
 
 class _Edit:

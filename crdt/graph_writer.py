@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from crdt import digest, journal
+from crdt.bodies import Bodies
 from crdt.database import Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.early_changes import EarlyEdges
@@ -60,6 +61,7 @@ class GraphWriter:
         self._randomness = randomness
         self._monotonic_ms = monotonic_ms
         self._schedule = SealingSchedule()
+        self._bodies = Bodies(self._connection, identity.client_id)
         self.device_clients: frozenset[int] = frozenset({identity.client_id})
         """Client ids of the space's devices: nobody else edits under them."""
         self.use_keys(keys)
@@ -221,6 +223,7 @@ class GraphWriter:
             self._identity.device,
             self._identity.client_id,
             self.device_clients,
+            self._bodies,
             now_ms,
             early=EarlyEdges(self._connection),
             held_entries=lambda number: self.shards.thaw(number).entries(),

@@ -77,6 +77,16 @@ class ParsedUpdate:
             if clients is None or client in clients
         )
 
+    def all_cuts(self) -> set[Id]:
+        """In a text, elements before which it or its deletions begin or end a run."""
+        edges = {
+            (client, edge)
+            for client, ranges in self.deletes.items()
+            for deleted in ranges
+            for edge in deleted
+        }
+        return edges | self.cuts
+
     def splits_pair(self, halves: AbstractSet[Id], state: Mapping[int, int]) -> bool:
         """Whether applying it to a text would cut a surrogate pair in two.
 
@@ -84,16 +94,8 @@ class ParsedUpdate:
         state vector. The Yjs library miscounts clocks after such a cut: what it then
         saves is another text.
         """
-        cuts = {
-            *self.cuts,
-            *((client, state.get(client, 0)) for client in self.clients),
-            *(
-                (client, edge)
-                for client, ranges in self.deletes.items()
-                for deleted in ranges
-                for edge in deleted
-            ),
-        }
+        begins = {(client, state.get(client, 0)) for client in self.clients}
+        cuts = self.all_cuts() | begins
         return not (cuts.isdisjoint(halves) and cuts.isdisjoint(self.pair_halves))
 
 

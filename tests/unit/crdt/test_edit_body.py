@@ -240,18 +240,58 @@ def test_what_was_undone_is_forgotten() -> None:
     """After a group that failed as a whole, the next edit builds on what is stored."""
     client = YjsClient(1001)
     with running() as device:
-        edit(device.replica, client.insert(0, "kept"))
-        stray = YjsClient(1002).insert(0, "lost")
+        edit(device.replica, client.insert(0, "not kept"))
+        deletion = client.delete(0, 4)
 
         def failing() -> Iterator[Executable]:
-            yield EditBody(key=KEY, updates=(stray,))
+            yield EditBody(key=KEY, updates=(deletion,))
             raise RuntimeError
 
         with pytest.raises(RuntimeError):
             device.replica.apply(failing(), START_MS)
-        edit(device.replica, client.insert(4, "!"))
+        assert body(device) == "not kept"
+        edit(device.replica, deletion)
 
-        assert body(device) == "kept!"
+        assert body(device) == "kept"
+
+
+def test_many_bodies_are_edited_in_turn() -> None:
+    """However many bodies are edited, each edit builds on the body's own text."""
+    keys = [f"node {number}" for number in range(12)]
+    clients = [YjsClient(1001 + number) for number in range(len(keys))]
+    with running() as device:
+        device.replica.apply([PutNode(key=key, label=key) for key in keys], START_MS)
+        for word in ("a💧", "b", "c"):
+            for key, client in zip(keys, clients, strict=True):
+                place = len(client.text)
+                command = EditBody(key=key, updates=(client.insert(place, word),))
+                device.replica.apply([command], START_MS)
+        for key, client in zip(keys, clients, strict=True):
+            update = client.delete(0, 1)
+            device.replica.apply([EditBody(key=key, updates=(update,))], START_MS)
+
+        shown = content(device).nodes
+        assert {shown[key][1] for key in keys} == {"💧bc"}
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        bytes.fromhex("01010900840701017800"),
+        bytes.fromhex("000107010201"),
+    ],
+    ids=["insertion", "deletion"],
+)
+def test_nothing_waits_inside_a_character(early: bytes) -> None:
+    """Half a character is not cut off by an update that came before its text either."""
+    author = YjsClient(7)
+    with running() as device:
+        assert isinstance(outcome(edit(device.replica, early)), Outcome)
+
+        refused = outcome(edit(device.replica, author.insert(0, "a💧b")))
+
+        assert isinstance(refused, InvalidError)
+        assert body(device) == ""
 
 
 @given(steps=STEPS)
