@@ -7,6 +7,7 @@ PYTHON_HERE := $(VENV)/bin/python
 PIP := $(PYTHON_HERE) -m pip install --quiet --quiet --constraint constraints.txt
 RUNNING := $(VENV)/.installed-for-running
 DEVELOPING := $(VENV)/.installed-for-developing
+MEANING := $(VENV)/.installed-for-meaning
 YJS := tests/interop/node_modules/.package-lock.json
 UNITS := $(wildcard systemd/*/*.service)
 
@@ -20,6 +21,11 @@ run: install ## Start the daemon; options go in ARGS="--port 0".
 
 .PHONY: install
 install: $(RUNNING) ## Install the program and what it needs into .venv.
+	@$(MAKE) --no-print-directory meaning || echo "Search by meaning is off: what it \
+	needs could not be installed. All else works; 'make meaning' tries again."
+
+.PHONY: meaning
+meaning: $(MEANING) ## Install what embeddings need: a model, and torch without CUDA.
 
 .PHONY: test
 test: format lint types layers unit ## Check everything that CI checks.
@@ -41,7 +47,7 @@ layers: $(DEVELOPING) ## Check who imports whom.
 	$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: unit
-unit: $(DEVELOPING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
+unit: $(DEVELOPING) $(MEANING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
 	@command -v systemd-analyze > /dev/null || scripts/debian systemd
 	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest $(PYTEST)
 
@@ -72,6 +78,10 @@ $(PYTHON_HERE):
 $(RUNNING): pyproject.toml constraints.txt $(UNITS) | $(PYTHON_HERE)
 	$(PIP) pip
 	$(PIP) --build-constraint constraints.txt --editable .
+	@touch $@
+
+$(MEANING): constraints-meaning.txt scripts/meaning $(RUNNING)
+	scripts/meaning $(PYTHON_HERE)
 	@touch $@
 
 $(DEVELOPING): $(RUNNING)
