@@ -36,6 +36,7 @@ from crdt.shard_content import ShardContent, shard_content
 from crdt.shards import Shards
 from crdt.space_keys import SpaceKeys
 from crdt.totals import Totals, read_totals, write_totals
+from crdt.vectors import queue_all
 
 _EMPTY_THE_READ_MODEL: Final = f"""
     {EMPTY_NODES};
@@ -68,6 +69,7 @@ def rebuild(database: Database, identity: Identity, keys: SpaceKeys) -> Totals:
             building = _Building(connection, keys)
             for number in shards.occupied():
                 building.add_shard(shards, number)
+            queue_all(connection)
             totals.nodes, totals.edges, sum_of_elements = building.finish()
             totals.digest = digest.combined(digest.EMPTY, sum_of_elements, 0).to_bytes(
                 digest.DIGEST_BYTES

@@ -20,7 +20,7 @@ import msgspec
 from crdt import digest, journal
 from crdt.backup import write_backup
 from crdt.commands import Executable
-from crdt.database import Database, commit_number, store_errors
+from crdt.database import Connection, Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.errors import RefusedError
 from crdt.execution import Outcome, execute
@@ -130,6 +130,13 @@ class Replica:
             now_ms,
         )
         return self._told(group, [])
+
+    def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Committed:
+        """Let `write` change derived rows durably; it returns what to tell watchers."""
+        with self._transaction() as totals:
+            events = write(self._connection)
+            totals.events += len(events)
+        return Committed([], self.totals.events - len(events) + 1, events)
 
     def seal(self) -> None:
         """Move everything unsealed into envelopes, durably."""

@@ -22,6 +22,7 @@ from crdt.read_model import (
     update_nodes,
 )
 from crdt.records import Edge, Node
+from crdt.vectors import queue
 
 NODE_CHANGE: Final = 0
 EDGE_CHANGE: Final = 1
@@ -65,6 +66,7 @@ class StagedRows:
         present = self.changed_edges.difference(self.new_edges)
         update_edges(connection, ((n, self.edges[n]) for n in sorted(present)))
         self._write_texts(connection, client_id, new)
+        queue(connection, sorted(self.texts))
         self._log_states(connection, new)
 
     def show(self, index: GraphIndex) -> None:

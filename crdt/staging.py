@@ -45,12 +45,17 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that those who watch a graph are told."""
 
     type: str
-    """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted` or `pulse`."""
+    """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted`, `pulse`,
+    `embedding.progress` or `thought.resonance`."""
     key: str
-    """Node key, or edge id."""
+    """Node key, or edge id; empty if it is about the whole space."""
     source: str | None = msgspec.field(default=None, name="from")
     target: str | None = msgspec.field(default=None, name="to")
     edge_type: str | None = None
+    queued: int | None = None
+    """How many texts still wait to be embedded."""
+    resonance: float | None = None
+    """Of a thought, once it is known: the best there is among the person's nodes."""
 
 
 EntryKey: TypeAlias = tuple[str, str]
