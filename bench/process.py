@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+PROGRAM: Final = (str(Path(sys.executable).with_name("fractality")),)
 _START_SECONDS: Final = 60.0
 
 
@@ -21,13 +22,23 @@ class DaemonProcess:
     def __init__(self, home: Path) -> None:
         """Start nothing yet."""
         self.home = home
+        self.peer_port = 0
+        """Where other devices reach it; the same again after a restart."""
 
     def __enter__(self) -> Self:
         """Start it and wait for its first answer."""
         (self.home / "run.json").unlink(missing_ok=True)
         started = time.perf_counter()
         self._process = subprocess.Popen(
-            (Path(sys.executable).with_name("fractality"), "run", "--port", "0"),
+            (
+                *PROGRAM,
+                "run",
+                "--port",
+                "0",
+                "--peer-port",
+                str(self.peer_port),
+                "--no-discovery",
+            ),
             env={**os.environ, "FRACTALITY_HOME": str(self.home)},
             stdout=subprocess.DEVNULL,
         )
@@ -48,6 +59,18 @@ class DaemonProcess:
         self._process.wait()
         self.stop_seconds = time.perf_counter() - started
 
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self.connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has used so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2]
+        ticks = sum(map(int, fields.split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """Send one request and return the decoded answer."""
         encoded = None if body is None else json.dumps(body).encode()
@@ -63,6 +86,14 @@ class DaemonProcess:
         """Return the whole answer to a GET."""
         self.connection.request("GET", path, headers=self._headers)
         return self.connection.getresponse().read()
+
+    def follow(self, path: str) -> Iterator[str]:
+        """Yield the lines of an answer that does not end."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        connection.request("GET", path, headers=self._headers)
+        with connection.getresponse() as answer:
+            for line in answer:
+                yield line.decode().rstrip()
 
     def stream(self, path: str, chunks: Iterable[bytes]) -> Any:
         """Send a stream and return the last line of the answer."""
@@ -92,7 +123,8 @@ class DaemonProcess:
                 "Authorization": f"Bearer {token}",
                 "Content-Type": "application/json",
             }
-            self.connection = http.client.HTTPConnection("127.0.0.1", record["port"])
+            self.port, self.peer_port = record["port"], record["peer_port"]
+            self.connection = http.client.HTTPConnection("127.0.0.1", self.port)
             self.ask("GET", "/v1/nodes?limit=1")
             return
         message = "the daemon did not start"

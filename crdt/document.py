@@ -9,17 +9,24 @@ Rules of this file:
    issue 421). What an edit changed is told from the states before and after it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import pycrdt
 
 from crdt.errors import ForgedError, MalformedError
-from crdt.yjs_deletes import Deletes, added, encode_deletes
+from crdt.yjs_deletes import Deletes, added, encode_deletes, joined
 from crdt.yjs_profile import BODY, BODY_TEXT, EDGES, NODES, SHARD, Profile
 from crdt.yjs_structs import Id
-from crdt.yjs_update import ParsedUpdate, decode_state_vector, parse
+from crdt.yjs_update import (
+    EMPTY_UPDATE,
+    ParsedUpdate,
+    decode_state_vector,
+    parse,
+)
 
 _AnyDocument: TypeAlias = "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]"
 
@@ -76,11 +83,33 @@ class BodyDocument:
 
     def __init__(self, client_id: int, updates: Iterable[bytes]) -> None:
         """Load a body from the updates that make it, in order."""
+        self._client_id = client_id
         self._document: pycrdt.Doc[pycrdt.Text] = pycrdt.Doc(client_id=client_id)
         self._text: pycrdt.Text = self._document.get(BODY_TEXT, type=pycrdt.Text)
-        self._client_id = client_id
-        for update in updates:
+        self._made_of = list(updates)
+        for update in self._made_of:
             _apply(self._document, update)
+
+    @cached_property
+    def _held(self) -> "_Held":
+        """What the document is made of, read once and then kept up."""
+        made_of, self._made_of = self._made_of, []
+        parsed = parse(merge(made_of) if made_of else EMPTY_UPDATE, BODY)
+        is_whole = parsed.fits(self.clocks())
+        return _Held(set(parsed.pair_halves), dict(parsed.deletes), is_whole)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing in it waits for a missing update."""
+        return self._held.is_whole
+
+    @is_whole.setter
+    def is_whole(self, value: bool) -> None:
+        self._held.is_whole = value
+
+    def has_pair_at(self, state: Mapping[int, int]) -> bool:
+        """Whether a document with this state vector would begin inside a character."""
+        return not self._held.halves.isdisjoint(state.items())
 
     def apply(self, update: bytes) -> None:
         """Merge an update that the strict parser accepted.
@@ -89,9 +118,9 @@ class BodyDocument:
         text's characters in two, after which pycrdt miscounts; `ForgedError` if it
         writes in the name of this document's owner.
         """
-        held = parse(self._document.get_update(), BODY)
-        self._check(parse(update, BODY), held.pair_halves, {self._client_id})
-        _apply(self._document, update)
+        parsed = parse(update, BODY)
+        self._check(parsed, {self._client_id})
+        self._take(update, parsed)
 
     def edit(self, updates: Sequence[bytes], devices: AbstractSet[int]) -> list[bytes]:
         """Merge what Yjs clients did; return it without what was here before.
@@ -100,30 +129,30 @@ class BodyDocument:
         `devices` are the client ids of devices: nobody else begins to write under them.
         Raises `MalformedError` or `ForgedError`, after which the document is spoilt.
         """
-        held = parse(self._document.get_update(), BODY)
-        halves = set(held.pair_halves)
         news = []
         for update in updates:
             parsed = parse(update, BODY)
-            self._check(parsed, halves, devices)
-            deletes = added(parsed.deletes, held.deletes)
+            self._check(parsed, devices)
+            deletes = added(parsed.deletes, self._held.deletes)
             if deletes or parsed.goes_beyond(self.clocks()):
                 new = update[: parsed.deletes_at] + encode_deletes(deletes)
-                _apply(self._document, new)
-                halves |= parsed.pair_halves
+                self._take(new, parsed)
                 news.append(new)
         return news
 
-    def _check(
-        self, update: ParsedUpdate, halves: AbstractSet[Id], owners: AbstractSet[int]
-    ) -> None:
+    def _check(self, update: ParsedUpdate, owners: AbstractSet[int]) -> None:
         state = self.clocks()
         if update.goes_beyond(state, owners):
             message = "An update of a body writes under the client id of a device."
             raise ForgedError(message)
-        if update.splits_pair(halves, state):
+        if update.splits_pair(self._held.halves, state):
             message = "An update of a body cuts a character in two; it was dropped."
             raise MalformedError(message)
+
+    def _take(self, update: bytes, parsed: ParsedUpdate) -> None:
+        fits = parsed.fits(self.clocks())
+        _apply(self._document, update)
+        self._held.add(parsed, fits=fits)
 
     def text(self) -> str:
         """Return the text."""
@@ -145,7 +174,9 @@ class BodyDocument:
                 del self._text[start : len(old) - end]
             if len(new) - end > start:
                 self._text.insert(start, new[start : len(new) - end].decode())
-        return edit.update()
+        update = edit.update()
+        self._held.add(parse(update, BODY), fits=True)
+        return update
 
     def clocks(self) -> dict[int, int]:
         """Return how far each client's changes are merged without a gap."""
@@ -170,6 +201,23 @@ class BodyDocument:
 def merge(updates: Sequence[bytes]) -> bytes:
     """Join updates into one that keeps what waits for a missing one."""
     return pycrdt.merge_updates(*updates)
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is known of all the updates that a body is made of."""
+
+    halves: set[Id]
+    """Second halves of surrogate pairs."""
+    deletes: dict[int, Sequence[tuple[int, int]]]
+    is_whole: bool
+    """Whether nothing waits for a missing update."""
+
+    def add(self, update: ParsedUpdate, *, fits: bool) -> None:
+        """Take note of one more update."""
+        self.halves |= update.pair_halves
+        self.deletes |= joined(update.deletes, self.deletes)
+        self.is_whole &= fits
 
 
 class _Edit:

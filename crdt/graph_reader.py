@@ -14,9 +14,11 @@ import msgspec
 from crdt import traversal
 from crdt.bodies import load_body, missing_of_body
 from crdt.database import Database, store_errors
+from crdt.devices import OWN_DEVICE
 from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
-from crdt.ids import MAX_KEY_BYTES, EdgeId
+from crdt.ids import MAX_KEY_BYTES, DeviceId, EdgeId
+from crdt.node_changes import last_change
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
 from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
 from crdt.streams import Bucket, Point, read_stream
@@ -67,6 +69,21 @@ class GraphReader:
             message = f"There is no node '{key}'."
             raise NotFoundError(message)
         return to_node(row)
+
+    def last_change(self, key: str) -> tuple[DeviceId | None, int] | None:
+        """Return (device, sequence) of the envelope of a node's last change.
+
+        The device is None for this one, the sequence 0 while it is not sealed. None if
+        no change is noted: then every device that reads has it.
+        """
+        with store_errors():
+            change = last_change(self._connection, self._index.keys.number(key))
+            if change is None or change[0] == OWN_DEVICE:
+                return None if change is None else (None, change[1])
+            row: Any = self._connection.execute(
+                "SELECT device_id FROM device WHERE id = ?", (change[0],)
+            ).fetchone()
+        return DeviceId(row[0]), change[1]
 
     def atp(self, key: str, now_ms: int) -> float:
         """Return the energy of a node; that of an unknown one is 0."""

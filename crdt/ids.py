@@ -118,13 +118,18 @@ def source_hash(identity: EdgeId) -> int:
     return int.from_bytes(base64.urlsafe_b64decode(identity)[:_SOURCE_HASH_BYTES])
 
 
-def parse_edge_id(text: str) -> EdgeId:
-    """Return `text` as an edge id, or raise `InvalidError`."""
+def is_edge_id(text: str) -> bool:
+    """Whether `text` has the form of an edge id."""
     try:
         decoded = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
-        decoded = b""
-    if len(decoded) != _EDGE_ID_BYTES:
+        return False
+    return len(decoded) == _EDGE_ID_BYTES
+
+
+def parse_edge_id(text: str) -> EdgeId:
+    """Return `text` as an edge id, or raise `InvalidError`."""
+    if not is_edge_id(text):
         raise InvalidError("id", "must be the 24 characters of an edge id")
     return EdgeId(text)
 

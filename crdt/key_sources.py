@@ -11,6 +11,7 @@ Specification: docs/protocol/keys.md. Rules of this file:
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeAlias
@@ -131,6 +132,22 @@ def create_store_key(
             key, record = _new_key_file(home, randomness), _KeyFile()
     write_private(home / RECORD_NAME, msgspec.json.encode(record) + b"\n")
     return StoreKey(key, source)
+
+
+def discard_store_key(
+    home: Path, *, open_keyring: OpenKeyring = open_os_keyring
+) -> None:
+    """Remove the key of a home under which nothing was kept, and the record of it.
+
+    An entry of a keyring that does not open is left: it is of no use to anybody.
+    """
+    if has_store_key(home):
+        record = _read_record(home)
+        if isinstance(record, _Keyring) and (keyring := open_keyring()) is not None:
+            with suppress(KeyUnavailableError):
+                keyring.remove(record.entry)
+    for name in (RECORD_NAME, KEY_FILE_NAME):
+        (home / name).unlink(missing_ok=True)
 
 
 def _first_choice(

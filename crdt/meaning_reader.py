@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from typing import Final, Self
 
-from crdt import vectors
+from crdt import embeddings
 from crdt.closeness import from_bytes, resonances
 from crdt.database import Database, store_errors
 from crdt.errors import NotFoundError
@@ -17,7 +17,7 @@ from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.read_model import read_node
 from crdt.records import Node
 from crdt.sign_index import SignIndex
-from crdt.vectors import Made, Model, Waiting
+from crdt.embeddings import Made, Model, Waiting
 
 CANDIDATES: Final = 400
 """Nodes whose signs differ least, to be ranked exactly. See docs/decisions."""
@@ -50,17 +50,17 @@ class MeaningReader:
     def waiting(self, model: int, limit: int) -> list[Waiting]:
         """Return some nodes whose texts wait to be embedded."""
         with store_errors():
-            return vectors.waiting(self._connection, model, limit)
+            return embeddings.waiting(self._connection, model, limit)
 
     def queue_length(self) -> int:
         """Return how many texts wait to be embedded."""
         with store_errors():
-            return vectors.queue_length(self._connection)
+            return embeddings.queue_length(self._connection)
 
     def answering_model(self) -> Model | None:
         """Return the model whose vectors answer."""
         with store_errors():
-            return vectors.answering_model(self._connection)
+            return embeddings.answering_model(self._connection)
 
     def note(self, model: int, gone: Sequence[int], kept: Sequence[Made]) -> None:
         """From the owner's thread: take over what it has just made durable."""
@@ -123,7 +123,7 @@ class MeaningReader:
         if model is None:
             return None
         with store_errors():
-            asked = vectors.vector_of(self._connection, model.number, number)
+            asked = embeddings.vector_of(self._connection, model.number, number)
         if asked is None:
             return None
         return self.nearest(asked, limit=limit, threshold=threshold, without=number)
@@ -158,7 +158,7 @@ class MeaningReader:
         contents: list[bytes] = []
         with store_errors():
             for number in numbers:
-                vector = vectors.vector_of(self._connection, model.number, number)
+                vector = embeddings.vector_of(self._connection, model.number, number)
                 if vector is not None:
                     held.append(number)
                     contents.append(vector)
@@ -186,10 +186,10 @@ class MeaningReader:
     def _read_signs(self) -> tuple[SignIndex, Model | None]:
         signs = SignIndex()
         with store_errors():
-            model = vectors.answering_model(self._connection)
+            model = embeddings.answering_model(self._connection)
             after, is_more = 0, model is not None
             while model is not None and is_more:
-                nodes, content = vectors.all_vectors(
+                nodes, content = embeddings.all_vectors(
                     self._connection, model.number, after, _READ_AT_ONCE
                 )
                 signs.put(nodes, content)

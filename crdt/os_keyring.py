@@ -31,6 +31,9 @@ class Backend(Protocol):
     def set_password(self, service: str, username: str, password: str, /) -> None:
         """Keep an entry."""
 
+    def delete_password(self, service: str, username: str, /) -> None:
+        """Remove an entry."""
+
 
 class OsKeyring:
     """One back end, with a single kind of error."""
@@ -51,6 +54,10 @@ class OsKeyring:
         if self.read(entry) != secret:
             msg = "The keyring of the system did not keep the key it was given."
             raise KeyUnavailableError(msg)
+
+    def remove(self, entry: str) -> None:
+        """Remove an entry; raise `KeyUnavailableError` if that fails."""
+        _guarded(lambda: self._backend.delete_password(_SERVICE, entry))
 
 
 OpenKeyring: TypeAlias = Callable[[], OsKeyring | None]

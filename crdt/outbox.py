@@ -10,6 +10,7 @@ from crdt.chain import ChainHead, next_header
 from crdt.devices import OWN_DEVICE
 from crdt.envelope import SALT_BYTES, envelope_hash, seal
 from crdt.identity import Identity
+from crdt.ids import DeviceId
 from crdt.payload import Change
 from crdt.sealing import split
 from crdt.space_keys import SpaceKeys
@@ -25,11 +26,14 @@ class Outbox:
     keys: SpaceKeys
     randomness: Callable[[int], bytes]
 
-    def write(self, changes: Sequence[Change], totals: Totals) -> None:
-        """Add envelopes that hold all that the journal holds unsealed.
+    def write(
+        self, changes: Sequence[Change], totals: Totals
+    ) -> list[tuple[DeviceId, int, bytes]]:
+        """Add envelopes that hold all that the journal holds unsealed; return them.
 
         `changes` are all of this device's that no envelope has yet.
         """
+        written: list[tuple[DeviceId, int, bytes]] = []
         head = ChainHead(totals.chain_sequence, totals.chain_hash)
         device, epoch = self.identity.device, self.keys.present_epoch
         for group in split(changes):
@@ -41,6 +45,8 @@ class Outbox:
                 "INSERT INTO envelope (device, sequence, bytes) VALUES (?, ?, ?)",
                 (OWN_DEVICE, head.sequence, sealed),
             )
+            written.append((device, head.sequence, sealed))
         totals.chain_sequence, totals.chain_hash = head.sequence, head.hash
         totals.sealed_through = totals.journal
         journal.trim(self.connection, totals)
+        return written

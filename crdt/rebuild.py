@@ -36,7 +36,7 @@ from crdt.shard_content import ShardContent, shard_content
 from crdt.shards import Shards
 from crdt.space_keys import SpaceKeys
 from crdt.totals import Totals, read_totals, write_totals
-from crdt.vectors import queue_all
+from crdt.embeddings import queue_all
 
 _EMPTY_THE_READ_MODEL: Final = f"""
     {EMPTY_NODES};

@@ -16,7 +16,8 @@ from crdt.roster_epochs import EpochRecord, epoch_records, present_epoch, unlock
 from crdt.roster_history import History, in_causal_order
 from crdt.roster_rules import Anchor, Fault, Member, Members, readers
 from crdt.space_keys import SpaceKeys
-from crdt.statement import Role, Statement, decode_statement
+from crdt.statement import Statement, decode_statement
+from crdt.statement_kinds import Role
 
 __all__ = [
     "EpochRecord",

@@ -19,7 +19,7 @@ from crdt.keys import open_sealed, seal_to, unwrap_key, wrap_key
 from crdt.roster_conflicts import NOTHING, bits
 from crdt.roster_history import History, begun_by
 from crdt.space_keys import EpochKey, SpaceKeys, epoch_key
-from crdt.statement import Add, Enrol, Grant
+from crdt.statement_kinds import Add, Enrol, Grant
 
 _WRAP_LABEL: Final = "previous epoch key"
 

@@ -11,7 +11,8 @@ Rules of conflict:
 2. Of two additions that name one client id, the later in the history's order falls.
 3. Where removals void each other in a ring, that of the most junior author falls, until
    no ring is left. Senior is whose addition has fewer statements in the longest line
-   before it; of two such, the smaller device id.
+   before it (of several, the first by others or the last by itself, whichever is the
+   earlier); of two such, the smaller device id.
 """
 
 from collections import defaultdict
@@ -22,7 +23,8 @@ from crdt.ids import DeviceId
 from crdt.keys import device_id
 from crdt.roster_conflicts import NOTHING, bits, standing
 from crdt.roster_rules import Anchor, Fault, Members, applied, judge
-from crdt.statement import Add, Enrol, Epoch, Remove, Rotate, Statement
+from crdt.statement import Statement
+from crdt.statement_kinds import Add, Enrol, Epoch, Remove, Rotate
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,12 @@ class History:
     def seniority(self, device: DeviceId, among: int) -> tuple[int, DeviceId]:
         """Return what sorts devices in `among` by age, senior first."""
         additions = self.additions[device] & among
-        return min(self.depth[place] for place in bits(additions)), device
+        own = [self.depth[place] for place in bits(additions & self.by_author[device])]
+        others = [
+            self.depth[place] for place in bits(additions & ~self.by_author[device])
+        ]
+        # It alone chooses where its own enrolments stand, so the last of them counts.
+        return min([max(own), *others] if own else others), device
 
     def pick(self, places: int) -> list[Statement]:
         """Return the statements at places, in causal order."""

@@ -15,7 +15,8 @@ from typing import Final, TypeAlias, assert_never
 from crdt.chain import EMPTY_CHAIN, ChainHead
 from crdt.ids import DeviceId, SpaceId
 from crdt.keys import device_id
-from crdt.statement import (
+from crdt.statement import Statement
+from crdt.statement_kinds import (
     Add,
     Enrol,
     Epoch,
@@ -25,7 +26,6 @@ from crdt.statement import (
     Rename,
     Role,
     Rotate,
-    Statement,
 )
 
 MAX_READERS: Final = 128
@@ -85,7 +85,7 @@ class Fault(StrEnum):
     FULL = "the space has as many devices as it can have"
     ITSELF = "a device cannot remove itself; use another one"
     NOT_REMOVED = "the device was not removed"
-    SHORTER_CUT = "more of the device's envelopes are accepted already"
+    SHORTER_CUT = "as much of the device is accepted already"
     WRONG_RECIPIENTS = "the new key is not sealed to exactly those who may read"
     KNOWN_EPOCH = "the epoch is not a new one"
     UNKNOWN_EPOCH = "it names an epoch that its author cannot have known"

@@ -16,11 +16,10 @@ from crdt.roster import Roster
 from crdt.roster_epochs import ends, seal_epoch_key, wrap_epoch_key
 from crdt.roster_rules import Members, readers
 from crdt.space_keys import EpochKey, SpaceKeys, epoch_key
-from crdt.statement import (
+from crdt.statement import MAX_PARENTS, Applicant, sign_statement
+from crdt.statement_kinds import (
     MAX_KEYS,
-    MAX_PARENTS,
     Add,
-    Applicant,
     Body,
     Enrol,
     Epoch,
@@ -30,7 +29,6 @@ from crdt.statement import (
     Rename,
     Role,
     Rotate,
-    sign_statement,
 )
 
 

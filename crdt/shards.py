@@ -29,6 +29,8 @@ from crdt.yjs_update import encode_creations, join_creations, parse
 
 Entry: TypeAlias = tuple[str, str, str]
 """(map name, map key, value)."""
+EntryKey: TypeAlias = tuple[str, str]
+"""(map name, map key)."""
 
 LOADED_BYTES: Final = 6 * 1024 * 1024
 """Updates of loaded shards, together; in memory they take about 3.5 times as much."""
@@ -39,14 +41,16 @@ _ROW_BITS: Final = 40
 
 
 class _Creation(bytes):
-    """An update made by `encode_creations`, and what it takes to join it to others."""
+    """An update that only creates entries, and what it takes to join it to others."""
 
+    client: int
     clock: int
     entry_count: int
 
-    def __new__(cls, update: bytes, clock: int, entry_count: int) -> Self:
+    def __new__(cls, update: bytes, client: int, clock: int, entry_count: int) -> Self:
         creation = super().__new__(cls, update)
-        creation.clock, creation.entry_count = clock, entry_count
+        creation.client, creation.clock = client, clock
+        creation.entry_count = entry_count
         return creation
 
 
@@ -59,6 +63,8 @@ class _Shard:
     tail_count: int = 0
     tail_bytes: int = 0
     fresh: list[bytes] = field(default_factory=list)
+    clocks: dict[int, int] | None = None
+    """How far each client's changes are held without a gap; None if not known."""
 
 
 class Shards:
@@ -70,7 +76,7 @@ class Shards:
         self._client_id = client_id
         self._loaded: OrderedDict[int, tuple[ShardDocument, int]] = OrderedDict()
         self._loaded_bytes = 0
-        self._shards = [_Shard() for _ in range(SHARD_COUNT)]
+        self._shards = [_Shard(clocks={}) for _ in range(SHARD_COUNT)]
         for number, *known in connection.execute(
             "SELECT number, own_clock, coalesce(length(snapshot), 0), tail_count,"
             " tail_bytes FROM shard"
@@ -98,9 +104,7 @@ class Shards:
         clock = shard.own_clock
         update = encode_creations(self._client_id, clock, entries)
         shard.own_clock += len(entries)
-        if number in self._loaded:
-            self._loaded[number][0].apply(update)
-        self._keep(number, _Creation(update, clock, len(entries)))
+        self._append(number, _Creation(update, self._client_id, clock, len(entries)))
         return update
 
     def write(self, number: ShardNumber, entries: Sequence[Entry]) -> bytes:
@@ -108,8 +112,10 @@ class Shards:
         self._touch(number)
         document = self.thaw(number)
         update = document.write(entries)
-        self._shards[number].own_clock = document.clocks().get(self._client_id, 0)
         self._keep(number, update)
+        clocks = document.clocks()
+        self._shards[number].clocks = clocks
+        self._shards[number].own_clock = clocks.get(self._client_id, 0)
         return update
 
     def receive(self, number: ShardNumber, update: bytes) -> None:
@@ -118,13 +124,34 @@ class Shards:
         Raises `MalformedError` if it does not apply; the caller then calls `undo`.
         """
         self._touch(number)
-        self.thaw(number).apply(update)
+        document = self.thaw(number)
+        document.apply(update)
         self._keep(number, update)
+        self._shards[number].clocks = document.clocks()
+
+    def is_next(self, number: ShardNumber, client: int, clock: int) -> bool:
+        """Whether a client's changes are known to be held right up to this clock."""
+        clocks = self._shards[number].clocks
+        if clocks is None:
+            self.thaw(number)
+            clocks = self._shards[number].clocks or {}
+        return clocks.get(client, 0) == clock
+
+    def append(
+        self, number: ShardNumber, update: bytes, client: int, clock: int, count: int
+    ) -> None:
+        """Add a foreign update that only creates entries, `count` of them.
+
+        The shard holds none of their keys, and the client's changes up to `clock`.
+        """
+        self._touch(number)
+        self._append(number, _Creation(update, client, clock, count))
 
     def replay(self, number: ShardNumber, update: bytes) -> None:
         """Take an update from the journal at start."""
         parsed = parse(update, SHARD)
         shard = self._shards[number]
+        shard.clocks = None
         if self._client_id in parsed.clients:
             shard.own_clock = max(shard.own_clock, parsed.clients[self._client_id][1])
         self._keep(number, update)
@@ -144,6 +171,7 @@ class Shards:
                 " 'fractality doctor' says more."
             )
             raise DamagedError(message)
+        self._shards[number].clocks = document.clocks()
         size = sum(map(len, updates))
         self._loaded[number] = (document, size)
         self._loaded_bytes += size
@@ -255,14 +283,23 @@ class Shards:
 
     def _joined(self, fresh: list[bytes]) -> Iterator[bytes]:
         """Yield fresh updates with each run of creations made one."""
-        for is_creation, group in groupby(fresh, lambda u: isinstance(u, _Creation)):
-            if not is_creation:
+        for client, group in groupby(fresh, lambda u: getattr(u, "client", None)):
+            if client is None:
                 yield from group
                 continue
             run = [update for update in group if isinstance(update, _Creation)]
             yield join_creations(
-                self._client_id, run[0].clock, [(u.entry_count, u) for u in run]
+                client, run[0].clock, [(u.entry_count, u) for u in run]
             )
+
+    def _append(self, number: int, creation: _Creation) -> None:
+        if number in self._loaded:
+            self._loaded[number][0].apply(creation)
+        self._keep(number, creation)
+        shard = self._shards[number]
+        if shard.clocks is not None:
+            end = creation.clock + creation.entry_count
+            shard.clocks = {**shard.clocks, creation.client: end}
 
     def _keep(self, number: int, update: bytes) -> None:
         self._shards[number].fresh.append(update)

@@ -2,7 +2,7 @@
 
 The signs of a vector are 384 bits; how many differ between two vectors tells roughly
 how far apart they point. Looking through all of them takes a millisecond for 100,000
-nodes, and what comes out is ranked exactly afterwards (`crdt.vectors`).
+nodes, and what comes out is ranked exactly afterwards (`crdt.meaning_reader`).
 
 Rules of this file:
 1. One thread writes, any may read: columns are replaced whole when they grow.

@@ -22,7 +22,7 @@ from crdt.read_model import (
     update_nodes,
 )
 from crdt.records import Edge, Node
-from crdt.vectors import queue
+from crdt.embeddings import queue
 
 NODE_CHANGE: Final = 0
 EDGE_CHANGE: Final = 1

@@ -9,6 +9,7 @@ Rules of this file:
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,14 +19,17 @@ import msgspec
 
 from crdt import digest, energy
 from crdt.adjacency import PRESENT
-from crdt.bodies import body_hash
+from crdt.bodies import OpenBodies, body_hash
 from crdt.devices import OWN_DEVICE, device_number
+from crdt.early_changes import EarlyEdges, edge_over_early, node_over_early
+from crdt.events import Event
 from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
 from crdt.payload import Change, EnergyChange
-from crdt.read_model import read_edge, read_node
+from crdt.read_model import node_state, read_edge, read_node
 from crdt.records import Edge, Node
 from crdt.schema import (
+    SEPARATOR,
     Entries,
     edge_changes,
     edge_prefix,
@@ -34,43 +38,19 @@ from crdt.schema import (
     new_node_entry,
     node_changes,
     node_prefix,
+    node_restamp,
 )
+from crdt.shard_content import AllEntries
+from crdt.shards import EntryKey
 from crdt.space_keys import SpaceKeys
 from crdt.staged_rows import StagedRows
 from crdt.streams import record_point
+from crdt.totals import Tally
 from crdt.yjs_profile import EDGES, NODES
 
-
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Something that those who watch a graph are told."""
-
-    type: str
-    """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted`, `pulse`,
-    `embedding.progress` or `thought.resonance`."""
-    key: str
-    """Node key, or edge id; empty if it is about the whole space."""
-    source: str | None = msgspec.field(default=None, name="from")
-    target: str | None = msgspec.field(default=None, name="to")
-    edge_type: str | None = None
-    queued: int | None = None
-    """How many texts still wait to be embedded."""
-    resonance: float | None = None
-    """Of a thought, once it is known: the best there is among the person's nodes."""
-
-
-EntryKey: TypeAlias = tuple[str, str]
-"""(map name, map key)."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a group changes about the graph as a whole."""
-
-    nodes: int = 0
-    edges: int = 0
-    added: int = 0
-    removed: int = 0
-    """Sums of digest elements."""
+Origin: TypeAlias = tuple[int, int]
+"""(local number of a device, sequence of its envelope); of this device, number 0, the
+sequence is 0 until the envelope is sealed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +64,7 @@ class Group:
     client_id: int
     device_clients: AbstractSet[int]
     """Client ids of the space's devices, this one's among them."""
+    bodies: OpenBodies
     now_ms: int
     tally: Tally = field(default_factory=Tally)
     events: list[Event] = field(default_factory=list)
@@ -95,8 +76,22 @@ class Group:
     known: set[ShardNumber] = field(default_factory=set)
     """Shards that must be thawed: an entry may stand there already."""
     rows: StagedRows = field(default_factory=StagedRows)
+    early: EarlyEdges = field(kw_only=True)
+    held_entries: Callable[[ShardNumber], AllEntries] = field(kw_only=True)
+    """Returns all that a shard holds."""
+    origin: Origin | None = None
+    """The envelope that is being staged, if anybody needs to know."""
+    origins: dict[int, Origin] = field(default_factory=dict)
+    """By which envelope nodes changed last."""
     _energised: set[int] = field(default_factory=set)
     """Ghosts that the group gave energy; it counts when they become nodes."""
+
+    def name_origin(self, first: int, origin: str) -> None:
+        """Say of the events from number `first` on which device made the changes."""
+        self.events[first:] = (
+            msgspec.structs.replace(event, origin=origin)
+            for event in self.events[first:]
+        )
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""
@@ -107,8 +102,7 @@ class Group:
     def is_visible(self, number: int) -> bool:
         """Whether a node shows, as the group leaves it."""
         if number in self.rows.nodes:
-            node = self.rows.nodes[number]
-            return node is not None and node.deleted_ms is None
+            return node_state(self.rows.nodes[number]) == VISIBLE
         return self.index.states[number] == VISIBLE
 
     def edge(self, number: int) -> Edge | None:
@@ -127,18 +121,26 @@ class Group:
         return number
 
     def create_node(self, node: Node) -> int:
-        """Stage a node that no device has created; return its number."""
+        """Stage a node that no device is known to have created; return its number."""
         number = self.index.keys.number(node.key)
         shard = self._shard(node.key)
+        prefix = node_prefix(node.key)
+        entries = dict((new_node_entry(node, self.client_id),))
+        if node.updated_ms != node.created_ms or node.version != 1:
+            entries |= node_restamp(node)
         if number:
             # A ghost: what others wrote of it may be there already.
+            self.known.add(shard)
+            held = self._held(shard, NODES, prefix)
+            if held:
+                node, entries = node_over_early(node, held, entries)
             has_body = bool(body_hash(self.connection, number))
             node = msgspec.structs.replace(node, has_body=has_body)
-            self.known.add(shard)
         else:
             number = self.mention(node.key)
-        suffix, value = new_node_entry(node, self.client_id)
-        self.entries[shard][NODES, node_prefix(node.key) + suffix] = value
+        staged = self.entries[shard]
+        for suffix, value in entries.items():
+            staged[NODES, prefix + suffix] = value
         self.set_node(number, None, node)
         return number
 
@@ -163,7 +165,7 @@ class Group:
             self.rows.texts.add(number)
         is_new = self.rows.nodes.get(number, after) is None
         self.rows.nodes[number] = after
-        self.rows.changed_nodes.add(number)
+        self._note_change(number)
         if is_new and number not in self._energised:
             self.rows.landmarks[number] = energy.total(after.created_ms, ())
         elif before is None or before.created_ms != after.created_ms:
@@ -175,7 +177,7 @@ class Group:
     def unmake_node(self, number: int, before: Node) -> None:
         """Stage that of a node nothing but the key is left: a ghost again."""
         self.rows.nodes[number] = None
-        self.rows.changed_nodes.add(number)
+        self._note_change(number)
         self.rows.landmarks[number] = energy.EMPTY
         self.rows.texts.add(number)
         self._count_node(number, before, None)
@@ -191,12 +193,22 @@ class Group:
         )
 
     def create_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
-        """Stage an edge that no device has created between two nodes, by number."""
+        """Stage an edge that no device is known to have created; return its number.
+
+        `ends` are its two nodes, by number.
+        """
         shard = self._shard(edge.source)
         prefix = edge_prefix(edge.source, edge.id)
-        self.entries[shard][EDGES, prefix] = new_edge_value(edge)
+        entries = {"": new_edge_value(edge)}
         if edge.version != 1:
-            self._write_edge_entries(edge, edge_restamp(edge))
+            entries |= edge_restamp(edge)
+        if edge.id in self.early:
+            self.known.add(shard)
+            held = self._held(shard, EDGES, prefix + SEPARATOR)
+            edge, entries = edge_over_early(edge, held, entries, self.now_ms)
+        staged = self.entries[shard]
+        for suffix, value in entries.items():
+            staged[EDGES, f"{prefix}{SEPARATOR}{suffix}" if suffix else prefix] = value
         return self.add_edge(edge, ends)
 
     def add_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
@@ -207,6 +219,7 @@ class Group:
             self.rows.new_types.append((edge_type, edge.type))
         number = self.index.edges.add(*ends, edge_type)
         self.rows.new_edges.append(number)
+        self.early.discard(edge.id)
         self.set_edge(number, None, edge)
         return number
 
@@ -259,7 +272,7 @@ class Group:
             self.tally.added += after
             self.events.append(Event("node.changed", node.key))
         self.rows.nodes[number] = msgspec.structs.replace(node, has_body=bool(text))
-        self.rows.changed_nodes.add(number)
+        self._note_change(number)
 
     def pulse(self, number: int, node: Node, amount: float) -> None:
         """Stage energy that this device's person gives to a node."""
@@ -297,6 +310,24 @@ class Group:
             len(index.edges) - len(self.rows.new_edges),
             len(index.edge_types) - 1 - len(self.rows.new_types),
         )
+
+    def _note_change(self, number: int) -> None:
+        self.rows.changed_nodes.add(number)
+        if self.origin is not None:
+            self.origins[number] = self.origin
+
+    def _held(self, shard: ShardNumber, name: str, prefix: str) -> Entries:
+        """Return the entries under a prefix: those of a document, then staged ones."""
+        held = {
+            key.removeprefix(prefix): value
+            for key, value in self.held_entries(shard)[name].items()
+            if key.startswith(prefix)
+        }
+        return held | {
+            key.removeprefix(prefix): value
+            for (where, key), value in self.entries[shard].items()
+            if where == name and key.startswith(prefix)
+        }
 
     def _write_edge_entries(self, edge: Edge, entries: Entries) -> None:
         """Stage entries of an edge that its shard may hold already."""

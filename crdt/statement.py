@@ -10,196 +10,49 @@ Specification: docs/protocol/roster.md. Rules of this file:
 
 import hashlib
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
 import msgspec
 
-from crdt.chain import ChainHead
-from crdt.envelope import HASH_BYTES, MAX_SEQUENCE, NO_HASH
+from crdt.envelope import NO_HASH
 from crdt.errors import ForgedError, InvalidError, MalformedError
-from crdt.identity import (
-    ClientId,
-    Enrolment,
-    Identity,
-    check_name,
-    verify_enrolment,
-)
+from crdt.identity import Identity, check_name, verify_enrolment
 from crdt.ids import DeviceId, SpaceId
 from crdt.keys import (
-    KEY_BYTES,
-    SEALED_KEY_BYTES,
     SIGNATURE_BYTES,
-    WRAPPED_KEY_BYTES,
     Domain,
     SigningKey,
     device_id,
     verify_signature,
 )
+from crdt.statement_kinds import (
+    Add,
+    Body,
+    Enrol,
+    Epoch,
+    Grant,
+    Hash,
+    Id,
+    PublicKey,
+    Remove,
+    Rename,
+    Rotate,
+    Signature,
+)
 
 VERSION: Final = 1
 MAX_STATEMENT_BYTES: Final = 64 * 1024
 MAX_PARENTS: Final = 512
-MAX_RECIPIENTS: Final = 256
-"""To how many devices one statement seals a key, so how many may be able to read."""
-MAX_KEYS: Final = 64
-"""How many epoch keys one statement hands over."""
 _SIGNATURE_FIELD_BYTES: Final = 2 + SIGNATURE_BYTES
-
-_Id: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-_Hash: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)
-]
-_Key: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)
-]
-_Signature: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=SIGNATURE_BYTES, max_length=SIGNATURE_BYTES)
-]
-_SealedKey: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=SEALED_KEY_BYTES, max_length=SEALED_KEY_BYTES)
-]
-_WrappedKey: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=WRAPPED_KEY_BYTES, max_length=WRAPPED_KEY_BYTES)
-]
-_Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
-
-
-class Role(StrEnum):
-    """What a device may do; each may also what those below it may."""
-
-    ADMIN = "admin"
-    """State who belongs to the space."""
-    WRITER = "writer"
-    """Change the graph."""
-    READER = "reader"
-    """Hold the keys."""
-    RELAY = "relay"
-    """Store and pass on what it cannot read."""
-
-    @property
-    def may_write(self) -> bool:
-        """Whether a device with this role seals envelopes that others accept."""
-        return self in {Role.ADMIN, Role.WRITER}
-
-    @property
-    def may_read(self) -> bool:
-        """Whether a device with this role is given keys."""
-        return self is not Role.RELAY
-
-
-class Epoch(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The start of an epoch: its key for those who remain, and the way back."""
-
-    id: _Id
-    sealed: Annotated[
-        tuple[tuple[_Id, _SealedKey], ...], msgspec.Meta(max_length=MAX_RECIPIENTS)
-    ]
-    """(device, the epoch's key sealed to it), by device."""
-    previous: Annotated[
-        tuple[tuple[_Id, _WrappedKey], ...], msgspec.Meta(max_length=MAX_KEYS)
-    ]
-    """(id of an earlier epoch, its key sealed under this one's), by id."""
-
-
-class Enrol(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=0
-):
-    """The author adds itself by its person's word; without parents it founds."""
-
-    enrolment: Enrolment
-    client_id: ClientId
-    name: str
-    epoch: Epoch | None
-    """The first epoch if this founds the roster, else None."""
-
-
-class Add(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=1
-):
-    """A new device, which agrees."""
-
-    public_key: _Key
-    hpke_key: _Key
-    client_id: ClientId
-    name: str
-    role: Role
-    consent: _Signature
-    """By the device, over `consent_message`."""
-
-
-class Remove(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=2
-):
-    """A device leaves for good; those who remain get a new key."""
-
-    device: _Id
-    cut_sequence: _Sequence
-    """The last of its envelopes that is still accepted, 0 for none."""
-    cut_hash: _Hash
-    epoch: Epoch
-
-    @property
-    def cut(self) -> ChainHead:
-        """The last envelope that is still accepted."""
-        return ChainHead(self.cut_sequence, self.cut_hash)
-
-
-class Rotate(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=3
-):
-    """A new epoch though nobody leaves."""
-
-    epoch: Epoch
-
-
-class Grant(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=4
-):
-    """Keys of epochs for a device that was not there when they began."""
-
-    device: _Id
-    keys: Annotated[
-        tuple[tuple[_Id, _SealedKey], ...],
-        msgspec.Meta(min_length=1, max_length=MAX_KEYS),
-    ]
-    """(epoch, its key sealed to the device), by epoch."""
-
-
-class ExtendCut(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=5
-):
-    """More of a removed device's envelopes are accepted: the author holds them."""
-
-    device: _Id
-    cut_sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
-    cut_hash: _Hash
-
-    @property
-    def cut(self) -> ChainHead:
-        """The last envelope that is accepted now."""
-        return ChainHead(self.cut_sequence, self.cut_hash)
-
-
-class Rename(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=6
-):
-    """A device is called otherwise from now on."""
-
-    device: _Id
-    name: str
-
-
-Body: TypeAlias = Enrol | Add | Remove | Rotate | Grant | ExtendCut | Rename
 
 
 class _Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: Literal[1]
-    space: _Id
-    author_key: _Key
-    parents: Annotated[tuple[_Hash, ...], msgspec.Meta(max_length=MAX_PARENTS)]
+    space: Id
+    author_key: PublicKey
+    parents: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=MAX_PARENTS)]
     body: Body
-    signature: _Signature
+    signature: Signature
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,18 @@ def _hand_over(
     former = device_id(record.device_public_key)
     numbers = (device_number(connection, former), OWN_DEVICE)
     connection.execute("UPDATE envelope SET device = ? WHERE device = ?", numbers)
+    # Others may have heard more of the former device; it is they who tell.
+    chain = read_totals(connection)
+    if chain.chain_sequence:
+        connection.execute(
+            "INSERT INTO chain (device, sequence, hash) VALUES (?, ?, ?)",
+            (numbers[0], chain.chain_sequence, chain.chain_hash),
+        )
+    for table in ("acknowledged", "node_change"):
+        connection.execute(
+            f"UPDATE {table} SET device = ? WHERE device = ?",  # our names
+            numbers,
+        )
     # A device alone adds to its energies, so its own row is the one that is right.
     connection.execute(
         "UPDATE OR REPLACE energy SET device = ? WHERE device = ?", numbers

@@ -1,5 +1,7 @@
 """What is counted over all commits, stored with each of them."""
 
+from dataclasses import dataclass
+
 import apsw
 import msgspec
 
@@ -25,6 +27,17 @@ class Totals(msgspec.Struct, array_like=True):
     chain_hash: bytes = EMPTY_CHAIN.hash
     journal_bytes: int = 0
     """Size of the journal rows that are not frozen."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a group changes about the graph as a whole."""
+
+    nodes: int = 0
+    edges: int = 0
+    added: int = 0
+    removed: int = 0
+    """Sums of digest elements."""
 
 
 def read_totals(connection: apsw.Connection) -> Totals:

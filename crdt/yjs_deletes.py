@@ -23,6 +23,20 @@ def added(after: Deletes, before: Deletes) -> Deletes:
     return {client: ranges for client, ranges in result.items() if ranges}
 
 
+def joined(update: Deletes, known: Deletes) -> dict[int, list[tuple[int, int]]]:
+    """Return all that is deleted of the clients that `update` names."""
+    result = {}
+    for client, ranges in update.items():
+        whole: list[tuple[int, int]] = []
+        for first, end in sorted((*ranges, *known.get(client, ()))):
+            if whole and first <= whole[-1][1]:
+                whole[-1] = whole[-1][0], max(end, whole[-1][1])
+            else:
+                whole.append((first, end))
+        result[client] = whole
+    return result
+
+
 def encode_deletes(deletes: Deletes) -> bytes:
     """Return the end of an update that deletes these ranges."""
     numbers = [len(deletes)]

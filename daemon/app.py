@@ -4,10 +4,11 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from getpass import getpass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from crdt.database import Database, store_errors
+from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
 from crdt.replica import Committed, Replica
+from daemon.admitting import RosterAdmission
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -30,9 +35,16 @@ from daemon.api.state import VERSION
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
+from daemon.home_exchange import take_over
+from daemon.joining import HANDLER_NAME
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.mesh.calling import SIGNAL
+from daemon.mesh.mesh import Clocks, Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
+from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
     ALIVE,
     READY,
@@ -43,8 +55,14 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
+from daemon.pairing import Pairing
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
+from transport.discovery import Discovery
+from transport.endpoint import Endpoint, Handler
+from transport.local_addresses import local_addresses
+from transport.switchboard import steady_ms
+from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -79,24 +97,41 @@ def run(home: Path, flags: Mapping[str, object]) -> int:
     try:
         # What SQLite raises at the start or the end has a reader, too.
         with locked(home), store_errors():
+            take_over(home)
             key = open_key(home, ask_passphrase)
-            asyncio.run(_serve(home, config, key))
+            again: Config | None = config
+            while again is not None:
+                again = asyncio.run(_serve(home, again, key))
+                take_over(home)
     except FractalityError as error:
         notify(os.environ, status(str(error)))
         raise
     return STOPPED
 
 
-async def _serve(home: Path, config: Config, key: StoreKey) -> None:
+async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
+    """Serve until told to stop, or until another device takes this one's place.
+
+    Then return how to serve that one: as this one was.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
-        _service(home, key) as service,
+        _service(home, key, config) as service,
+        Endpoint(config.peer_port, _handlers(service)) as endpoint,
         ApiServer(service, config.port) as server,
+        AsyncExitStack() as more,
     ):
+        service.mesh.peer_port = endpoint.port
+        await more.enter_async_context(service.mesh)
+        discovery = None
+        if config.discovery:
+            discovery = await more.enter_async_context(
+                _discovery(service, endpoint.port)
+            )
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, config.peer_port, url)
+        record = RunRecord(os.getpid(), server.port, endpoint.port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -107,11 +142,17 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
+                    tasks.create_task(_stop_when_joined(service.joiner, stop)),
+                    tasks.create_task(service.pairing.keep_time()),
+                    tasks.create_task(_follow(service.mesh, discovery)),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
+    if not service.joiner.has_joined.is_set():
+        return None
+    return msgspec.structs.replace(config, port=server.port, peer_port=endpoint.port)
 
 
 async def _keep_watchdog() -> None:
@@ -128,8 +169,40 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     stop.set()
 
 
+def _handlers(service: Service) -> Mapping[str, Handler]:
+    """Return what is done with requests to the endpoint, by name."""
+    return {HANDLER_NAME: service.pairing.answer, SIGNAL: service.mesh.signal}
+
+
+async def _follow(mesh: Mesh, discovery: Discovery | None) -> None:
+    """Let the mesh know who is near."""
+    if discovery is not None:
+        await mesh.follow_discovery(discovery)
+
+
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
+async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
+    """Be seen by members on the local network, and by whoever is invited."""
+
+    def known() -> Ring:
+        replica = service.owner.replica
+        return ring(service.identity.device, replica.roster.ranked, replica.keys)
+
+    async with Discovery(port, known, local_addresses, _wall_ms) as discovery:
+        service.pairing.offering = lambda nameplate: discovery.offering(
+            nameplate, os.urandom(TOKEN_BYTES)
+        )
+        yield discovery
+
+
+async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
+    """Make room for the device that takes this one's place."""
+    await joiner.has_joined.wait()
+    stop.set()
+
+
+@asynccontextmanager
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
     """Open the store and everything that reads and writes it."""
     started_ms = _wall_ms()
     metrics = Metrics()
@@ -150,13 +223,28 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
             watchers.live_bodies = await open_parts.enter_async_context(
                 LiveBodies(store, _monotonic_ms)
             )
-            yield Service(
+            envelopes = open_parts.enter_context(
+                EnvelopeReader(database, held.identity.device)
+            )
+            carriers = ThreadPoolExecutor(1, "envelopes")
+            open_parts.callback(carriers.shutdown, cancel_futures=True)
+            watchers.mesh = mesh = Mesh(
+                owner,
+                held.identity,
+                envelopes,
+                carriers,
+                _clocks(),
+                servers=config.ice,
+            )
+            service = Service(
                 home=home,
                 token=api_token(home),
                 space=format_id(held.keys.space_id),
                 identity=held.identity,
                 key_source=key.source,
                 owner=owner,
+                mesh=mesh,
+                devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
                 reader=reader,
                 slow_reader=slow_reader,
@@ -164,11 +252,35 @@ async def _service(home: Path, key: StoreKey) -> AsyncIterator[Service]:
                 events=watchers.events,
                 tickets=Tickets(os.urandom),
                 metrics=metrics,
+                pairing=_pairing(held, owner, mesh),
+                joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
                 openapi=openapi_document(ROUTES, VERSION),
                 wall_ms=_wall_ms,
                 started_ms=started_ms,
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
+            yield service
+
+
+def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:
+    def addresses() -> Sequence[str]:
+        return own_addresses(mesh.peer_port)
+
+    admission = RosterAdmission(
+        owner=owner,
+        identity=held.identity,
+        space=held.keys.space,
+        addresses=addresses,
+        wall_ms=_wall_ms,
+        randomness=os.urandom,
+        tell=mesh.roster_changed,
+    )
+    return Pairing(
+        admission,
+        addresses=addresses,
+        monotonic_ms=_monotonic_ms,
+        randomness=os.urandom,
+    )
 
 
 @dataclass(slots=True)
@@ -178,12 +290,15 @@ class _Watchers:
     metrics: Metrics
     events: EventLog
     live_bodies: LiveBodies | None = None
+    mesh: Mesh | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
         self.metrics.commits += 1
         self.metrics.events += len(committed.events)
         self.events.extend(committed.first_event, committed.events)
+        if self.mesh is not None:
+            self.mesh.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 
@@ -205,6 +320,16 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
+    )
+
+
+def _clocks() -> Clocks:
+    return Clocks(
+        wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
+        randomness=os.urandom,
+        dice=random.random,
     )
 
 

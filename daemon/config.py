@@ -12,6 +12,7 @@ import msgspec
 
 from crdt.errors import FractalityError
 from daemon.home import CONFIG_NAME
+from transport.ice_servers import IceServers
 
 _PREFIX: Final = "FRACTALITY_"
 _NOT_SETTINGS: Final = frozenset({"HOME", "NOTIFY"})
@@ -31,6 +32,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where other devices knock; 0 takes any free one."""
     discovery: bool = True
     """Whether to look for peers on the local network and be seen there."""
+    ice: IceServers = IceServers()
+    """Servers that may help two devices to reach each other; none by default."""
     relay: str | None = None
     """URL of a relay to go through."""
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = (

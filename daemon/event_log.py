@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from crdt.staging import Event
+from crdt.events import Event
 
 CAPACITY: Final = 10_000
 

@@ -8,6 +8,7 @@ token                  lets programs of this user in, mode 0600
 run.json               where the running daemon listens
 lock                   held while a process uses the home
 unfinished             a store that is being made
+joined                 one that is complete and takes the place of the store
 """
 
 import fcntl
@@ -29,6 +30,7 @@ TOKEN_NAME: Final = "token"  # noqa: S105  # the name of its file
 RUN_NAME: Final = "run.json"
 LOCK_NAME: Final = "lock"
 UNFINISHED_NAME: Final = "unfinished"
+JOINED_NAME: Final = "joined"
 _TOKEN_BYTES: Final = 32
 
 
@@ -42,8 +44,9 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 def has_store(home: Path) -> bool:
-    """Whether a person and device were made here."""
-    return (home / DATABASE_NAME).exists()
+    """Whether a device was made here, or has joined and waits for its place."""
+    places = (home, home / JOINED_NAME)
+    return any((place / DATABASE_NAME).exists() for place in places)
 
 
 def make_private(home: Path) -> None:

@@ -32,6 +32,9 @@ Result = TypeVar("Result")
 MAX_WAITING: Final = 1024
 MAX_GROUP: Final = 2_000
 _LATELY_MS: Final = 5_000
+_RETIRED: Final = (
+    "This device is just becoming one of another person's; ask again in a moment."
+)
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class Owner:
         self._aside: list[_Work] = []
         self._last_write_ms = monotonic_ms() - _LATELY_MS
         self._failure: BaseException | None = None
+        self._refusal: StoreError | None = None
         self._ended = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -121,13 +125,26 @@ class Owner:
         done: Future[Result] = Future()
         return await self._hand_over(_Task(task, done), done)
 
+    async def retire(self, check: Callable[[Replica], None]) -> None:
+        """Refuse all work from now on, unless `check` raises."""
+
+        def last(replica: Replica) -> None:
+            check(replica)
+            self._refusal = StoreError(_RETIRED)
+
+        await self.run(last)
+
+    def resume(self) -> None:
+        """Take up work again after `retire`."""
+        self._refusal = None
+
     async def wait_ended(self) -> None:
         """Return when the thread has ended, which it does by itself only on a fault."""
         await self._ended.wait()
 
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
-        if committed.events or committed.bodies:
+        if committed.events or committed.advanced or committed.bodies:
             self._loop.call_soon_threadsafe(self._tell, committed)
 
     async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:
@@ -159,12 +176,15 @@ class Owner:
             try:
                 work = self._take(upkeep.patience())
             except queue.Empty:
-                work = _Task(lambda _: upkeep.step(), Future())
+                work = _Task(lambda _: self._keep_up(upkeep), Future())
                 is_bulk = None
             else:
                 is_bulk = isinstance(work, _Task)
             if work is None:
                 return
+            if self._refusal is not None and is_bulk is not None:
+                work.done.set_exception(self._refusal)
+                continue
             try:
                 self._perform(replica, work)
                 if is_bulk is not None:
@@ -175,6 +195,11 @@ class Owner:
                     is_known = isinstance(error, StoreError)
                     what = type(error).__name__ if is_known else places(error)
                     logger.error("the store could not write: %s", what)  # noqa: TRY400  # no content
+
+    def _keep_up(self, upkeep: Upkeep) -> None:
+        committed = upkeep.step()
+        if committed is not None:
+            self.tell(committed)
 
     def _perform(self, replica: Replica, work: _Writes | _Task) -> None:
         if isinstance(work, _Writes):

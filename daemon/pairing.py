@@ -104,14 +104,14 @@ class Pairing:
         admission: Admission,
         *,
         addresses: Callable[[], Sequence[str]],
-        offering: Offering | None,
         monotonic_ms: Callable[[], int],
         randomness: Callable[[int], bytes],
     ) -> None:
         """Open nothing yet; `addresses` are those under which peers may knock."""
         self._admission = admission
         self._addresses = addresses
-        self._offering = offering
+        self.offering: Offering | None = None
+        """Set while the local network is served."""
         self._offered = ExitStack()
         self._monotonic_ms = monotonic_ms
         self._randomness = randomness
@@ -138,8 +138,8 @@ class Pairing:
                 code, proposal, self._randomness, self._monotonic_ms()
             )
             self._offered.close()
-            if self._offering is not None:
-                self._offered.enter_context(self._offering(code.nameplate))
+            if self.offering is not None:
+                self._offered.enter_context(self.offering(code.nameplate))
             self._tell()
         addresses = self._addresses()
         return Opened(

@@ -79,8 +79,8 @@ def initialise(
     keys = new_space_keys(secrets.token_bytes(KEY_BYTES))
     make_private(home)
     with locked(home):
-        _refuse_existing(home)
-        key = _store_key(home, key_source, ask_passphrase, environment)
+        refuse_existing(home)
+        key = new_home_key(home, key_source, ask_passphrase, environment)
         with _taking_place(home) as folder, Database(folder, key.key) as database:
             store_secrets(database.writer, Secrets(identity, keys))
     return _result(new_phrase(entropy), identity, key.source)
@@ -108,8 +108,8 @@ def restore(
         identity = msgspec.structs.replace(identity, person_name=person_name)
         make_private(home)
         with locked(home):
-            _refuse_existing(home)
-            key = _store_key(home, key_source, ask_passphrase, environment)
+            refuse_existing(home)
+            key = new_home_key(home, key_source, ask_passphrase, environment)
             with _taking_place(home) as folder:
                 succeed(backup, folder, key.key, identity)
     return _result("", identity, key.source)
@@ -174,7 +174,7 @@ def _new_device(entropy: bytes, name: str | None) -> Identity:
     )
 
 
-def _store_key(
+def new_home_key(
     home: Path,
     source: Source | None,
     ask_passphrase: AskPassphrase | None,
@@ -201,16 +201,16 @@ def _taking_place(home: Path) -> Iterator[Path]:
     try:
         yield folder
         for path in folder.iterdir():
-            _flush(path)
+            flush(path)
         # The store itself comes last: with it the home has a device.
         for path in sorted(folder.iterdir(), key=lambda path: path.suffix == ".db"):
             path.replace(home / path.name)
-        _flush(home)
+        flush(home)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Make a file, or the names in a folder, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -219,7 +219,8 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _refuse_existing(home: Path) -> None:
+def refuse_existing(home: Path) -> None:
+    """Raise `ConflictError` if the home holds a store, or what is left of one."""
     if has_store(home):
         message = f"There is a device in {home} already; nothing was changed."
         raise ConflictError(message)

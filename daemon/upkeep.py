@@ -7,7 +7,7 @@ most if the machine is switched off next: envelopes, compaction, the saved index
 from collections.abc import Callable
 from typing import Final
 
-from crdt.replica import Replica
+from crdt.replica import Committed, Replica
 from daemon.memory import release_memory
 
 _QUIET_SECONDS: Final = 0.5
@@ -55,21 +55,29 @@ class Upkeep:
         self._wait = _AFTER_FAULT_SECONDS
         return is_news
 
-    def step(self) -> None:
-        """Do the most needed thing; raises what keeps the store from it."""
+    def step(self) -> Committed | None:
+        """Do the most needed thing and return what is to be told of it.
+
+        Raises what keeps the store from it.
+        """
         replica = self._replica
         if replica.seal_due_ms is not None:
-            replica.seal()
+            sealed = replica.seal()
             self._wait = _QUIET_SECONDS
-            return
+            return sealed
+        self._tidy(replica)
+        return None
+
+    def _tidy(self, replica: Replica) -> None:
         if self._was_busy:
             release_memory()
             self._was_busy = False
-        if replica.compact() or replica.shrink():
+        if replica.compact() or replica.prune(self._wall_ms()) or replica.shrink():
             self._wait = _NEXT_STEP_SECONDS
             self._has_tidied = True
             return
         replica.save_index()
+        replica.save_acknowledgements()
         if self._monotonic_ms() >= self._receipts_due_ms:
             replica.forget_receipts(self._wall_ms() - _RECEIPT_MS)
             self._receipts_due_ms = self._monotonic_ms() + _RECEIPTS_EVERY_MS

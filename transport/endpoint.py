@@ -11,12 +11,13 @@ import errno
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 from crdt.errors import FractalityError, MalformedError
+from transport.addresses import Address
 from transport.limits import Buckets, network_of
 from transport.requests import (
     END_OF_HEAD,
@@ -80,22 +81,19 @@ class Endpoint:
         self._failed = failed
         self._buckets = Buckets(burst=BURST, per_second=PER_SECOND)
         self._serving: dict[asyncio.Task[None], str] = {}
+        self._servers: list[asyncio.Server] = []
         self._tasks = asyncio.TaskGroup()
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Bind the port, or raise `PortInUseError`."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self._tasks)
-            stack.callback(self._cut_off)
-            sockets = _bind(self._asked_port)
-            self.port = int(sockets[0].getsockname()[1])
-            for listening in sockets:
-                server = await asyncio.start_server(
-                    self._accept, sock=listening, limit=MAX_HEAD_BYTES
-                )
-                stack.callback(server.close)
-            self._stack = stack.pop_all()
+        sockets = _bind(self._asked_port)
+        self.port = int(sockets[0].getsockname()[1])
+        await self._tasks.__aenter__()
+        for listening in sockets:
+            server = await asyncio.start_server(
+                self._accept, sock=listening, limit=MAX_HEAD_BYTES
+            )
+            self._servers.append(server)
         return self
 
     async def __aexit__(
@@ -103,13 +101,14 @@ class Endpoint:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> bool | None:
+    ) -> None:
         """Take no more requests and cut off those that are open."""
-        return await self._stack.__aexit__(kind, error, trace)
-
-    def _cut_off(self) -> None:
+        for server in self._servers:
+            server.close()
         for task in self._serving:
             task.cancel()
+        # Told of an error of the body, the group would wrap it.
+        await self._tasks.__aexit__(None, None, None)
 
     def _accept(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -154,25 +153,24 @@ class Endpoint:
             return None
 
 
-async def post(address: str, name: str, body: bytes) -> bytes:
-    """Return what the endpoint at `address` ("host:port") answers to `name`.
+async def post(address: Address, name: str, body: bytes) -> bytes:
+    """Return what the endpoint at `address` answers to `name`.
 
     Raises `PostError`. Nothing here is secret or trusted: bodies are sealed.
     """
-    host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(
-                host.strip("[]"),
-                int(port),
+                address.host,
+                address.port,
                 limit=MAX_HEAD_BYTES,
                 happy_eyeballs_delay=0.25,
             )
-    except (OSError, ValueError):  # a timeout is an OSError
+    except (OSError, UnicodeError):  # a timeout is an OSError, a name may be none
         raise PostError(PostFailure.UNREACHABLE) from None
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            writer.write(format_request(address, name, body))
+            writer.write(format_request(str(address), name, body))
             length = parse_response(await reader.readuntil(END_OF_HEAD))
             if length is not None:
                 return await reader.readexactly(length)

@@ -69,8 +69,8 @@ class Link(Protocol):
     async def send(self, frame: bytes, *, is_bulk: bool = False) -> None:
         """Wait for room, then send a frame of 1 byte to `MAX_FRAME_BYTES`.
 
-        A cancelled send has sent all of the frame or nothing of it, or has ended the
-        link. Raises `LinkClosedError`.
+        A cancelled send gives the peer all of the frame or nothing of it. Raises
+        `LinkClosedError`.
         """
 
     async def receive(self) -> bytes:

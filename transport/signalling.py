@@ -6,12 +6,9 @@ Specification: docs/protocol/signalling.md. Rules of this file:
    learns its size and nothing else.
 2. Order of checks: size, seal, format, addressee, roster, signature, clock. All of
    them pass before anything is built for a stranger's message.
-3. The network fields of a peer are values of narrow types; no foreign text is ever
-   handed on as a session description.
 """
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, Final, Literal, Protocol, TypeAlias, TypeVar
@@ -29,9 +26,9 @@ from crdt.keys import (
     seal_to,
     verify_signature,
 )
+from transport.description import Description, checked
 
 MAX_SIGNAL_BYTES: Final = 4096
-MAX_CANDIDATES: Final = 16
 MAX_SKEW_MS: Final = 120_000
 SESSION_BYTES: Final = 16
 _OFFER_INFO: Final = b"fractality/1 offer to\0"
@@ -43,41 +40,6 @@ _TimeMs: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 _Signature: TypeAlias = Annotated[
     bytes, msgspec.Meta(min_length=SIGNATURE_BYTES, max_length=SIGNATURE_BYTES)
 ]
-
-
-class CandidateKind(IntEnum):
-    """Where an address comes from."""
-
-    HOST = 0
-    SERVER_REFLEXIVE = 1
-    RELAY = 2
-
-
-class Candidate(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True
-):
-    """An address at which a device may be reached by UDP."""
-
-    kind: CandidateKind
-    address: Annotated[bytes, msgspec.Meta(min_length=4, max_length=16)]
-    """An IPv4 or IPv6 address as 4 or 16 bytes."""
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
-    priority: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
-    foundation: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9+/]{1,32}\Z")]
-
-
-class Description(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True
-):
-    """How one end of a connection is found, and by which certificate it is known."""
-
-    username: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9+/]{4,32}\Z")]
-    password: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9+/]{22,64}\Z")]
-    fingerprint: _Bytes32
-    """SHA-256 of the certificate."""
-    candidates: Annotated[
-        tuple[Candidate, ...], msgspec.Meta(max_length=MAX_CANDIDATES)
-    ]
 
 
 class _OfferBody(
@@ -206,7 +168,7 @@ def open_offer(me: Identity, member: MemberLookup, sealed: bytes, now_ms: int) -
     skew_ms = body.time_ms - now_ms
     if abs(skew_ms) > MAX_SKEW_MS:
         raise ClockSkewError(sender.device, skew_ms)
-    return Offer(sender, body.session, _hash(signed.body), _checked(body.description))
+    return Offer(sender, body.session, _hash(signed.body), checked(body.description))
 
 
 def seal_answer(
@@ -235,7 +197,7 @@ def open_answer(me: Identity, peer: Member, offer_hash: bytes, sealed: bytes) ->
         detail = "A device answered another offer than ours; the answer was dropped."
         raise ForgedError(detail)
     verify_signature(Domain.ANSWER, peer.public_key, signed.signature, signed.body)
-    return Answer(_hash(signed.body), _checked(body.description))
+    return Answer(_hash(signed.body), checked(body.description))
 
 
 class BindRole(IntEnum):
@@ -311,25 +273,6 @@ def _sender(
         detail = "A device's id does not fit its key; its message was dropped."
         raise ForgedError(detail)
     return found
-
-
-def _checked(description: Description) -> Description:
-    """Return a description whose addresses all are those of one machine each."""
-    for candidate in description.candidates:
-        try:
-            address = ipaddress.ip_address(candidate.address)
-        except ValueError:
-            raise MalformedError(_COMPLAINT) from None
-        if address.is_unspecified or address.is_multicast or _is_disguised(address):
-            raise MalformedError(_COMPLAINT)
-    return description
-
-
-def _is_disguised(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is broadcast, or IPv4 in the clothes of IPv6."""
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped is not None
-    return address == ipaddress.IPv4Address("255.255.255.255")
 
 
 def _hash(body: bytes) -> bytes:

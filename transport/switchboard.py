@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -24,6 +24,8 @@ from transport.chunked_link import ChunkedLink
 from transport.chunks import Bind, Channel, decode_message, encode_message
 from transport.ice_servers import IceServers
 from transport.link import Link
+from transport.rtc_parts import UnconnectedError, tune
+from transport.sctp_speed import hurry
 from transport.signalling import (
     SESSION_BYTES,
     BindRole,
@@ -37,7 +39,7 @@ from transport.signalling import (
     seal_answer,
     seal_offer,
 )
-from transport.webrtc import Connection, UnconnectedError, new_certificate, tune
+from transport.webrtc import Connection, new_certificate
 
 CONNECT_SECONDS: Final = 15
 """From the offer to the link."""
@@ -106,6 +108,7 @@ class Switchboard:
         `wall_ms` is the time of day, as offers carry it.
         """
         tune()
+        hurry()
         self._me = me
         self._member = member
         self._servers = servers or IceServers()
@@ -119,21 +122,35 @@ class Switchboard:
         self._answering: dict[DeviceId, Connection] = {}
         self._accepted: asyncio.Queue[Link] = asyncio.Queue(MAX_WAITING_LINKS)
         self._connections: WeakSet[Connection] = WeakSet()
-        self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._tasks)
-        self._stack.push_async_callback(self._close)
+        await self._tasks.__aenter__()
         return self
 
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._stack.__aexit__(kind, error, traceback)
+        trace: TracebackType | None,
+    ) -> None:
+        """Close every connection, and with it every link."""
+        try:
+            for connection in list(self._connections):
+                await connection.aclose()
+        finally:
+            # Told of an error of the body, the group would wrap it.
+            await self._tasks.__aexit__(None, None, None)
+
+    @property
+    def me(self) -> DeviceId:
+        """The device whose links these are."""
+        return self._me.device
+
+    @property
+    def waiting(self) -> int:
+        """How many links wait to be accepted."""
+        return self._accepted.qsize()
 
     async def dial(self, peer: DeviceId, carry: Carry) -> Link:
         """Return a new link to `peer`; `carry` takes our offer to it.
@@ -322,11 +339,6 @@ class Switchboard:
         link = ChunkedLink(peer.device, "webrtc", connection, steady_ms)
         connection.attach(link)
         return link
-
-    async def _close(self) -> None:
-        """Close every connection, and with it every link."""
-        for connection in list(self._connections):
-            await connection.aclose()
 
 
 def steady_ms() -> float:

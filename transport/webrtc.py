@@ -1,4 +1,4 @@
-"""Encrypted connections through whatever network there is: all of aiortc and aioice.
+"""Encrypted connections through whatever network there is: over aiortc and aioice.
 
 Here is used what lies under aiortc's RTCPeerConnection, so that no session
 description is ever written or parsed. Rules of this file:
@@ -6,57 +6,53 @@ description is ever written or parsed. Rules of this file:
 1. Whatever happens, `aclose` leaves neither socket nor task behind.
 2. A message handler never raises and never waits: aiortc ends the whole connection for
    the one, and loses the order of messages for the other.
-3. What the peer may make us hold is bounded here, for aiortc bounds nothing.
+3. What the peer may make us hold is bounded, here and in rtc_parts.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any, Final
 
-import aioice.ice
 from aioice import TransportPolicy
-from aiortc import rtcsctptransport
 from aiortc.rtcdatachannel import RTCDataChannel, RTCDataChannelParameters
 from aiortc.rtcdtlstransport import (
     RTCCertificate,
     RTCDtlsFingerprint,
     RTCDtlsParameters,
-    RTCDtlsTransport,
 )
 from aiortc.rtcicetransport import (
     RTCIceCandidate,
-    RTCIceGatherer,
     RTCIceParameters,
     RTCIceTransport,
 )
-from aiortc.rtcsctptransport import RTCSctpCapabilities, RTCSctpTransport
-from OpenSSL import SSL
+from aiortc.rtcsctptransport import RTCSctpCapabilities
 
 from transport.chunked_link import ChunkedLink
 from transport.chunks import MAX_MESSAGE_BYTES, Channel
-from transport.ice_servers import IceServers
-from transport.link import LinkEnd
-from transport.signalling import (
+from transport.description import (
     MAX_CANDIDATES,
     Candidate,
     CandidateKind,
     Description,
 )
+from transport.ice_servers import IceServers
+from transport.link import LinkEnd
+from transport.rtc_parts import (
+    SCTP_PORT,
+    Dtls,
+    Gatherer,
+    Ice,
+    Sctp,
+    UnconnectedError,
+)
+from transport.sctp_speed import FastSctp, fits
 
-GATHER_SECONDS: Final = 1
-GATHER_WITH_TURN_SECONDS: Final = 2
 HELD_MESSAGES: Final = 64
 """Messages that may come before the peer has proved who it is."""
 LOW_WATER_BYTES: Final = 16 * 1024
-LEAST_WINDOW_BYTES: Final = -1024 * 1024
-"""Of aiortc's receive window, which a peer that ignores it drives below zero."""
-SCTP_PORT: Final = 5000
-BINARY: Final = 53
-"""Payload protocol of binary messages (RFC 8831)."""
-_EXPORTER_LABEL: Final = b"EXPORTER-fractality/1-bind"
 _KINDS: Final = {
     "host": CandidateKind.HOST,
     "srflx": CandidateKind.SERVER_REFLEXIVE,
@@ -67,110 +63,9 @@ _KIND_NAMES: Final = {kind: name for name, kind in _KINDS.items()}
 Certificate = RTCCertificate
 
 
-class UnconnectedError(Exception):
-    """No way through the network was found, or the wrong one answered on it."""
-
-
 def new_certificate() -> Certificate:
     """Return a certificate to keep for one run of the program."""
     return RTCCertificate.generateCertificate()
-
-
-def tune() -> None:
-    """Set what aiortc and aioice take from their modules only.
-
-    A dead peer is noticed in 6 s instead of 32; a lost packet is sent again after
-    0.25 s instead of 1.
-    """
-    aioice.ice.CONSENT_INTERVAL = 2
-    aioice.ice.CONSENT_FAILURES = 3
-    rtcsctptransport.SCTP_RTO_MIN = 0.25  # type: ignore[assignment]  # any number will do
-    rtcsctptransport.SCTP_RTO_INITIAL = 1.0
-    for library in ("aioice", "aiortc"):
-        # Below warnings they tell addresses of peers.
-        logging.getLogger(library).setLevel(logging.WARNING)
-
-
-class _Ice(aioice.ice.Connection):
-    """Finds addresses in bounded time; without a network, one on this machine."""
-
-    async def get_component_candidates(
-        self,
-        component: int,
-        addresses: list[str],
-        timeout: int = 0,  # noqa: ASYNC109 - as it is in aioice
-    ) -> list[aioice.Candidate]:
-        if not addresses and self._transport_policy is TransportPolicy.ALL:
-            addresses = ["127.0.0.1"]
-        has_turn = self.turn_server is not None
-        seconds = timeout or (GATHER_WITH_TURN_SECONDS if has_turn else GATHER_SECONDS)
-        return await super().get_component_candidates(component, addresses, seconds)
-
-
-class _Gatherer(RTCIceGatherer):
-    def __init__(self, connection: _Ice) -> None:
-        super().__init__([])
-        self._connection = connection
-
-
-class _Dtls(RTCDtlsTransport):
-    """Tells what aiortc keeps to itself."""
-
-    def exporter(self) -> bytes:
-        """Return 32 bytes that only the two ends of this connection can derive."""
-        if self._ssl is None:
-            raise UnconnectedError
-        return self._ssl.export_keying_material(_EXPORTER_LABEL, 32)
-
-    @property
-    def is_closed_by_peer(self) -> bool:
-        """Whether the peer said that it closes."""
-        return self._ssl is not None and bool(
-            self._ssl.get_shutdown() & SSL.RECEIVED_SHUTDOWN
-        )
-
-    @property
-    def pump(self) -> asyncio.Future[None] | None:
-        """The task that reads, if there is one."""
-        return self._task
-
-
-class _Sctp(RTCSctpTransport):
-    """Hands on binary messages of our two channels; all else is misbehaviour."""
-
-    def __init__(
-        self,
-        dtls: RTCDtlsTransport,
-        deliver: Callable[[Channel, bytes], None],
-        misbehaved: Callable[[], None],
-    ) -> None:
-        super().__init__(dtls, SCTP_PORT)
-        self._deliver = deliver
-        self._misbehaved = misbehaved
-        self._is_deaf = False
-
-    async def _receive_data_chunk(self, chunk: rtcsctptransport.DataChunk) -> None:
-        if self._is_deaf:
-            return
-        if chunk.stream_id not in _CHANNELS or not chunk.user_data:
-            self._refuse()
-            return
-        await super()._receive_data_chunk(chunk)
-        held = self._get_inbound_stream(chunk.stream_id).reassembly
-        if self._advertised_rwnd < LEAST_WINDOW_BYTES or len(held) > _HELD_CHUNKS:
-            self._refuse()
-
-    async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
-        if self._is_deaf:
-            return
-        if pp_id != BINARY or len(data) > MAX_MESSAGE_BYTES:
-            self._refuse()
-            return
-        self._deliver(Channel(stream_id), data)
-
-    def _refuse(self) -> None:
-        self._is_deaf = True
-        self._misbehaved()
 
 
 class Connection:
@@ -185,12 +80,13 @@ class Connection:
         is_offerer: bool,
         turn_transport: str | None = None,
     ) -> None:
-        ice = _Ice(is_offerer, **_server_arguments(servers, turn_transport))
+        ice = Ice(is_offerer, **_server_arguments(servers, turn_transport))
         self._tasks = tasks
-        self._gatherer = _Gatherer(ice)
+        self._gatherer = Gatherer(ice)
         self._ice = RTCIceTransport(self._gatherer)
-        self._dtls = _Dtls(self._ice, [certificate])
-        self._sctp = _Sctp(self._dtls, self._deliver, self._misbehave)
+        self._dtls = Dtls(self._ice, [certificate])
+        sctp = FastSctp if fits() else Sctp
+        self._sctp = sctp(self._dtls, self._deliver, self._misbehave)
         self._channels = {channel: self._open(channel) for channel in Channel}
         self._gathering: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -228,6 +124,12 @@ class Connection:
 
     async def connect(self, remote: Description) -> None:
         """Connect to the peer that is so described, or raise `UnconnectedError`."""
+        try:
+            await self._connect(remote)
+        except Exception as error:
+            raise UnconnectedError from error
+
+    async def _connect(self, remote: Description) -> None:
         for candidate in remote.candidates:
             await self._ice.addRemoteCandidate(_from_wire(candidate))
         await self._ice.addRemoteCandidate(None)
@@ -284,9 +186,9 @@ class Connection:
             await asyncio.wait([self._gathering])
         pump = self._dtls.pump
         self._note(LinkEnd.CLOSED_HERE)
-        await self._sctp.stop()
-        await self._dtls.stop()
-        await self._ice.stop()
+        for stop in (self._sctp.stop, self._dtls.stop, self._ice.stop):
+            with suppress(Exception):  # one that fails keeps no other from closing
+                await stop()
         if pump is not None:
             await asyncio.wait([pump])
 
@@ -390,8 +292,3 @@ def _from_wire(candidate: Candidate) -> RTCIceCandidate:
         protocol="udp",
         type=_KIND_NAMES[candidate.kind],
     )
-
-
-_CHANNELS: Final = frozenset(Channel)
-_HELD_CHUNKS: Final = 4096
-"""Fragments of a channel that may wait for others; honest peers have few."""

@@ -55,7 +55,12 @@ async def write(call: Call, command: AnyCommand) -> Outcome:
 def document(call: Call, node: Node) -> shapes.NodeDocument:
     """Return a node as the API shows it now."""
     service = call.service
-    return shapes.node_document(node, service.reader.atp(node.key, service.wall_ms()))
+    safe_on, is_pending = service.devices.safe_on(service.reader.last_change(node.key))
+    return shapes.node_document(
+        node,
+        service.reader.atp(node.key, service.wall_ms()),
+        shapes.Replication(safe_on, is_pending),
+    )
 
 
 def encode_cursor(place: str) -> str:

@@ -13,9 +13,13 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
+from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
+from daemon.pairing import Pairing
 from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
@@ -32,6 +36,8 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
+    mesh: Mesh
+    devices: Overview
     live_bodies: LiveBodies
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
@@ -42,6 +48,8 @@ class Service:
     events: EventLog
     tickets: Tickets
     metrics: Metrics
+    pairing: Pairing
+    joiner: HomeJoiner
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int

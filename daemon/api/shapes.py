@@ -237,7 +237,9 @@ class StreamDocument(msgspec.Struct, frozen=True):
     points: list[StreamPoint]
 
 
-def node_document(node: NodeRecord, atp: float) -> NodeDocument:
+def node_document(
+    node: NodeRecord, atp: float, replication: Replication
+) -> NodeDocument:
     """Return a node as the API shows it."""
     return NodeDocument(
         node.key,
@@ -249,7 +251,7 @@ def node_document(node: NodeRecord, atp: float) -> NodeDocument:
         format_time(node.created_ms),
         format_time(node.updated_ms),
         node.version,
-        Replication(),
+        replication,
         [],
         node.has_body,
         msgspec.UNSET if node.deleted_ms is None else format_time(node.deleted_ms),

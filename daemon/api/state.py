@@ -13,6 +13,7 @@ from crdt.digest import format_digest
 from crdt.errors import InvalidError
 from crdt.ids import format_id
 from daemon import metrics
+from daemon.api.devices import DeviceDocument, device_document
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response
 from daemon.event_log import Lost
@@ -30,23 +31,6 @@ class AtRest(msgspec.Struct, frozen=True):
     key_source: str
 
 
-class DeviceStatus(msgspec.Struct, frozen=True):
-    """How far another device of the space is."""
-
-    id: str
-    name: str
-    role: str
-    online: bool
-    link: str | None
-    pending_out: int
-    pending_in: int
-    last_ack: str | None
-    safe: bool
-    digest_equal: bool
-    cause: str | None
-    fix: str | None
-
-
 class SpaceStatus(msgspec.Struct, frozen=True):
     """What a space holds and on how many devices."""
 
@@ -57,7 +41,7 @@ class SpaceStatus(msgspec.Struct, frozen=True):
     digest: str
     state: str
     """`synced`, `syncing`, `behind`, `alone` or `stalled`."""
-    devices: list[DeviceStatus]
+    devices: list[DeviceDocument]
 
 
 class EmbeddingStatus(msgspec.Struct, frozen=True):
@@ -124,8 +108,10 @@ async def get_status(call: Call) -> web.Response:
                     nodes=totals.nodes,
                     edges=totals.edges,
                     digest=format_digest(int.from_bytes(totals.digest)),
-                    state="alone",
-                    devices=[],
+                    state=service.devices.state(),
+                    devices=[
+                        device_document(each) for each in service.devices.others()
+                    ],
                 )
             ],
             embeddings=EmbeddingStatus(
@@ -190,7 +176,7 @@ def _event(call: Call, number: int, event: Any) -> bytes:
     kind = event.type.encode()
     named = {
         "space": call.service.space,
-        "origin": "local",
+        "origin": event.origin,
         **msgspec.to_builtins(event),
     }
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (

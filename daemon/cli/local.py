@@ -34,6 +34,38 @@ class NewDevice(Protocol):
         """Where the key of its store is kept."""
 
 
+class JoinedDevice(Protocol):
+    """A device that has just joined."""
+
+    @property
+    def person(self) -> str:
+        """Id of the person."""
+
+    @property
+    def person_name(self) -> str:
+        """Name of the person."""
+
+    @property
+    def device(self) -> str:
+        """Id of the device."""
+
+    @property
+    def device_name(self) -> str:
+        """Name of the device."""
+
+    @property
+    def inviter(self) -> str:
+        """Id of the device that let it in."""
+
+    @property
+    def inviter_name(self) -> str:
+        """Name of that one."""
+
+    @property
+    def key_source(self) -> str:
+        """Where the key of its store is kept."""
+
+
 class Finding(Protocol):
     """One thing that `doctor` looked at."""
 
@@ -77,6 +109,22 @@ class Local(Protocol):
         ask_passphrase: AskPassphrase,
     ) -> NewDevice:
         """Make a new device of the person of a backup, with all it held."""
+
+    def join(
+        self,
+        home: Path,
+        code: str,
+        endpoint: str | None,
+        *,
+        name: str | None,
+        key_source: KeySource | None,
+        ask_passphrase: AskPassphrase,
+    ) -> JoinedDevice:
+        """Make the device of a home that no daemon serves one of an inviter's person.
+
+        `code` is as it was typed, `endpoint` HOST:PORT if the inviter is not to be
+        looked for.
+        """
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:
         """Serve `home` until told to stop; return the exit status."""
@@ -123,6 +171,32 @@ class Installed:
             name=name,
             key_source=key_source,
             ask_passphrase=ask_passphrase,
+        )
+
+    def join(
+        self,
+        home: Path,
+        code: str,
+        endpoint: str | None,
+        *,
+        name: str | None,
+        key_source: KeySource | None,
+        ask_passphrase: AskPassphrase,
+    ) -> JoinedDevice:
+        """See `Local`."""
+        from daemon.joining_home import join_home
+        from daemon.nearby import NearbyInviters
+        from transport.addresses import parse_address
+        from transport.pairing_code import parse_link
+
+        return join_home(
+            home,
+            parse_link(code),
+            None if endpoint is None else str(parse_address(endpoint, "--at")),
+            name=name,
+            key_source=key_source,
+            ask_passphrase=ask_passphrase,
+            finder=NearbyInviters(),
         )
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:

@@ -15,7 +15,9 @@ from crdt.errors import FractalityError
 from daemon.cli.commands import (
     completion,
     device,
+    devices,
     observing,
+    pairing,
     reading,
     transfer,
     writing,
@@ -43,6 +45,15 @@ SECTIONS: Final = {
         transfer.export,
         transfer.backup,
         device.restore,
+    ),
+    "Devices": (
+        pairing.pair,
+        pairing.join,
+        devices.devices,
+        devices.why,
+        devices.sync,
+        devices.peers,
+        devices.revoke,
     ),
     "This device": (
         device.init,

@@ -59,7 +59,7 @@ class LiveBodies:
         if room is None:
             room = Room(key, self._store, self._monotonic_ms, self._carry)
             self._rooms[key] = room
-            self._tasks.create_task(room.run())
+            self._tasks.create_task(self._run(room))
         editor = Editor()
         room.join(editor)
         return room, editor
@@ -68,7 +68,7 @@ class LiveBodies:
         """Let a client go."""
         room.leave(editor)
         if not room.editors:
-            self._rooms.pop(room.key, None)
+            self._close(room)
 
     def tell(self, committed: Committed) -> None:
         """Take note of what became durable, from clients, commands or devices."""
@@ -107,6 +107,15 @@ class LiveBodies:
             for room in self._rooms.values()
             if (own := room.own_presences())
         ]
+
+    async def _run(self, room: Room) -> None:
+        await room.run()
+        self._close(room)
+
+    def _close(self, room: Room) -> None:
+        """Let whoever comes next have a new room."""
+        if self._rooms.get(room.key) is room:
+            del self._rooms[room.key]
 
     def _carry(self, key: NodeKey, presences: bytes) -> None:
         if self.carry is not None:

@@ -52,6 +52,7 @@ PAUSE_MS: Final = 50
 _SHARE: Final = 2
 """A body that takes long to store waits so many times as long before the next time."""
 _EXPIRE_SECONDS: Final = 5.0
+_LOST: Final = (REFUSED, NOT_STORED)
 MAX_WAITING: Final = 256
 MAX_WAITING_BYTES: Final = 8 * 1024 * 1024
 
@@ -196,6 +197,10 @@ class Room:
         return edits
 
     async def _commit(self, edits: list[_Edit]) -> None:
+        # What follows a lost edit would wait for it for ever: it is sent again later.
+        edits = [each for each in edits if each.editor.ending not in _LOST]
+        if not edits:
+            return
         updates = tuple(each.update for each in edits)
         try:
             await self.store.edit(EditBody(key=self.key, updates=updates))

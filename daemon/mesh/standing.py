@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias, assert_never
 
 from crdt.ids import DeviceId
+from transport.reasons import Reason, explained
 
 STALL_MS: Final = 60_000
 """Pending without any progress for this long, while linked, is a stall."""
@@ -30,11 +31,10 @@ class SpaceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ClockSkew:
-    """The clocks differ by more than signalling tolerates."""
+class Unlinked:
+    """There is no link, for a reason that dialling knows."""
 
-    ahead_ms: int
-    """By how much the other clock is ahead of ours; negative if it is behind."""
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,6 @@ class Removed:
 
     is_here: bool
     """Whether it is this device that was removed."""
-
-
-@dataclass(frozen=True, slots=True)
-class NoRoute:
-    """Every address that is known was tried in vain."""
-
-    tried: int
-
-
-@dataclass(frozen=True, slots=True)
-class NoAddress:
-    """No address of the device is known, and discovery has not found it."""
-
-    is_discovering: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The device answers but does not accept this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +92,8 @@ class Stalled:
 
 
 Trouble: TypeAlias = (
-    ClockSkew
+    Unlinked
     | Removed
-    | NoRoute
-    | NoAddress
-    | Refused
     | KeyMissing
     | Paused
     | DiskFull
@@ -132,11 +110,8 @@ _ORDER: Final = (
     NewerVersion,
     DiskFull,
     Paused,
-    ClockSkew,
-    Refused,
     Stalled,
-    NoRoute,
-    NoAddress,
+    Unlinked,
 )
 """Which trouble is told first."""
 
@@ -194,25 +169,9 @@ def foremost(troubles: Iterable[Trouble]) -> Trouble | None:
 def explain(trouble: Trouble) -> tuple[str, str]:
     """Return the cause in plain words, and what a person can do about it."""
     match trouble:
-        case ClockSkew(ahead_ms=ahead_ms):
-            words = f"clock {_clock_words(ahead_ms)}"
-            return words, "Set the clock of the device that is wrong; nothing is lost."
-        case NoRoute(tried=tried):
-            noun = "address" if tried == 1 else "addresses"
-            return (
-                f"no route: {tried} {noun} tried",
-                "Start it there; if it has moved, 'fractality peers --add HOST:PORT'.",
-            )
-        case NoAddress(is_discovering=True):
-            return (
-                "not seen in this network, and no address of it is known",
-                "Start Fractality there, or 'fractality peers --add HOST:PORT'.",
-            )
-        case NoAddress():
-            return (
-                "no address of it is known, and discovery is off",
-                "'fractality peers --add HOST:PORT' names one, or allow discovery.",
-            )
+        case Unlinked(reason):
+            words = explained(reason)
+            return words.text, words.fix or "Nothing to do."
         case Stalled(for_ms=for_ms):
             return (
                 f"linked, but nothing has moved for {for_ms // 1000} s",
@@ -228,11 +187,6 @@ def explain(trouble: Trouble) -> tuple[str, str]:
                 "it runs another version of Fractality",
                 "Bring both devices to the same version.",
             )
-        case Refused():
-            return (
-                "it answers but does not accept this device",
-                "Look at 'fractality devices' there: this device should be listed.",
-            )
         case Removed() | KeyMissing() | Paused() | DiskFull() | Forked():
             return _of_one_side(trouble)
         case _:
@@ -244,17 +198,6 @@ def _of_one_side(
 ) -> tuple[str, str]:
     here, there = _SIDES[type(trouble)]
     return here if trouble.is_here else there
-
-
-def _clock_words(ahead_ms: int) -> str:
-    minutes = max(1, round(abs(ahead_ms) / 60_000))
-    if minutes < 120:
-        amount = f"{minutes} min"
-    elif minutes < 48 * 60:
-        amount = f"{minutes // 60} h"
-    else:
-        amount = f"{minutes // (24 * 60)} days"
-    return f"{amount} {'ahead of' if ahead_ms > 0 else 'behind'} this device's"
 
 
 _SIDES: Final[Mapping[type, tuple[tuple[str, str], tuple[str, str]]]] = {

@@ -66,7 +66,7 @@ class Clients:
     requests: IO[str]
     answers: IO[str]
 
-    def ask(self, action: str, name: str, **details: Any) -> dict[str, Any]:
+    def ask(self, action: str, name: str = "", **details: Any) -> dict[str, Any]:
         """Let one client do something, see y_websocket_peer.mjs."""
         request = {"do": action, "name": name, **details}
         self.requests.write(json.dumps(request) + "\n")
@@ -74,10 +74,15 @@ class Clients:
         answer: dict[str, Any] = json.loads(self.answers.readline())
         return answer
 
-    def open(self, name: str, port: int, key: str, **params: str) -> None:
-        """Open the body of a node on a daemon, and wait for what it holds."""
+    def open(
+        self, name: str, port: int, key: str, client: int = 0, **params: str
+    ) -> None:
+        """Open the body of a node on a daemon, and wait for what it holds.
+
+        `client` is the client id to edit under; 0 takes a random one.
+        """
         url = f"ws://127.0.0.1:{port}/v1/bodies"
-        self.ask("open", name, url=url, key=key, params=params)
+        self.ask("open", name, url=url, key=key, params=params, client=client)
         self.ask("synced", name)
 
     def text(self, name: str) -> str:

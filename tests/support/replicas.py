@@ -12,18 +12,24 @@ from typing import Final
 
 import msgspec
 
+from crdt.arrival import Cause
 from crdt.bodies import load_body
+from crdt.chain import EMPTY_CHAIN, next_header
 from crdt.database import Database
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.digest import format_digest
-from crdt.envelope import Envelope, decode, open_payload, verify
+from crdt.envelope import SALT_BYTES, Envelope, decode, open_payload, seal, verify
 from crdt.graph_index import GHOST, VISIBLE
 from crdt.identity import Identity, new_identity
 from crdt.payload import Change
 from crdt.read_model import EDGE_COLUMNS, NODE_COLUMNS, to_edge, to_node
 from crdt.records import Edge, Node
 from crdt.replica import Replica
+from crdt.roster import Roster
+from crdt.roster_writing import enrol, found
 from crdt.space_keys import SpaceKeys, new_space_keys
+from crdt.statement import Statement, decode_statement
+from crdt.statements import read_statements, write_statements
 from crdt.totals import read_totals
 
 STORE_KEY: Final = bytes(range(32))
@@ -59,6 +65,20 @@ def dice(seed: str) -> Callable[[int], bytes]:
     return roll
 
 
+TEAM: Final = 8
+"""How many devices, from number 0 on, know each other from the start."""
+
+
+@cache
+def team(members: tuple[Identity, ...]) -> tuple[Statement, ...]:
+    """Return statements by which the first device founds a roster, the others enrol."""
+    statements = [decode_statement(found(members[0], SPACE_KEYS))]
+    for member in members[1:]:
+        roster = Roster.of(SPACE_KEYS.space, member.person_public_key, statements)
+        statements.append(decode_statement(enrol(roster, member)))
+    return tuple(statements)
+
+
 @dataclass
 class Device:
     """A device with a home and clocks that stand until somebody moves them."""
@@ -68,6 +88,8 @@ class Device:
     now_ms: int = START_MS
     monotonic_ms: int = 0
     starts: int = 0
+    members: tuple[Identity, ...] | None = None
+    """Who knows each other from the start, if not the team."""
     replica: Replica = field(init=False)
     database: Database = field(init=False)
 
@@ -83,6 +105,9 @@ class Device:
         self.home.mkdir(exist_ok=True)
         with Database(self.home, STORE_KEY) as database:
             self.database = database
+            if self.starts == 1 and not read_statements(database.writer):
+                with database.writer as connection:
+                    write_statements(connection, team(self._members()))
             self.replica = Replica(
                 database,
                 self.identity,
@@ -93,6 +118,9 @@ class Device:
             yield self.replica
             if clean:
                 self.replica.close()
+
+    def _members(self) -> tuple[Identity, ...]:
+        return self.members or tuple(map(identity, range(TEAM)))
 
     def envelopes(self) -> list[Envelope]:
         """Return the envelopes that this device made, in order."""
@@ -111,11 +139,17 @@ def opened(envelope: Envelope, author: Identity) -> tuple[Change, ...]:
     return open_payload(envelope, epoch)
 
 
-def deliver(envelope: Envelope, author: Identity, receiver: Device) -> None:
-    """Give what an envelope carries to another device's replica."""
-    receiver.replica.receive(
-        opened(envelope, author), author.device, author.client_id, receiver.now_ms
-    )
+def first_envelope(number: int, *changes: Change) -> bytes:
+    """Return the first envelope of a device, whatever it carries."""
+    author, epoch = identity(number), SPACE_KEYS.present_epoch
+    header = next_header(EMPTY_CHAIN, SPACE_KEYS.space, author.device, epoch.id)
+    return seal(header, changes, epoch, author.signing_key(), bytes(SALT_BYTES))
+
+
+def deliver(envelope: Envelope, receiver: Device) -> None:
+    """Give an envelope to another device's replica, which takes or has it."""
+    received = receiver.replica.receive_envelopes([envelope.encoded], receiver.now_ms)
+    assert {each.cause for each in received.refused} <= {Cause.DUPLICATE}
 
 
 @dataclass(frozen=True)

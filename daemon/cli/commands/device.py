@@ -20,7 +20,7 @@ _WORDS_A_ROW: Final = 4
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def _key_options(command: _Command) -> _Command:
+def key_options(command: _Command) -> _Command:
     """Give a command the options that choose where the key of the store is kept."""
     choices = {
         "key-file": "Keep the store's key in a file of this home.",
@@ -34,7 +34,7 @@ def _key_options(command: _Command) -> _Command:
     return command
 
 
-def _ask_passphrase() -> str:
+def ask_passphrase() -> str:
     """Ask twice for a new passphrase."""
     answer: str = click.prompt(
         "New passphrase", hide_input=True, confirmation_prompt=True, err=True
@@ -45,7 +45,7 @@ def _ask_passphrase() -> str:
 @click.command(short_help="Make a new person and their first device.")
 @click.option("--name", help="Name of this device.  [default: the machine's]")
 @click.option("--yes", is_flag=True, help="Do not ask whether the words are noted.")
-@_key_options
+@key_options
 @pass_session
 def init(
     session: Session, *, name: str | None, yes: bool, key_source: KeySource | None
@@ -54,7 +54,7 @@ def init(
 
     The words are the only way back when every device is lost.
     """
-    made = session.local.initialise(session.home, name, key_source, _ask_passphrase)
+    made = session.local.initialise(session.home, name, key_source, ask_passphrase)
     if session.as_json:
         print_json(_made(made) | {"words": made.words})
         return
@@ -117,7 +117,7 @@ def run(session: Session, /, *, no_discovery: bool, **flags: object) -> None:
 @click.command(short_help="Make a new device from a backup.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="Name of this device.  [default: the machine's]")
-@_key_options
+@key_options
 @pass_session
 def restore(
     session: Session, *, file: Path, name: str | None, key_source: KeySource | None
@@ -133,7 +133,7 @@ def restore(
         words,
         name=name,
         key_source=key_source,
-        ask_passphrase=_ask_passphrase,
+        ask_passphrase=ask_passphrase,
     )
     if session.as_json:
         print_json(_made(made))

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import click
 
-from daemon.cli.output import print_fields, print_json, to_json
+from daemon.cli.commands.devices import DEVICE_COLUMNS, device_row
+from daemon.cli.output import hint, print_fields, print_json, print_table, to_json
 from daemon.cli.session import Session, pass_session
 from daemon.cli.shapes import value_text
 from daemon.cli.text import duration, many, safe_line
@@ -72,6 +73,8 @@ def _embeddings(embeddings: Document) -> str:
 
 def _print_space(space: Document) -> None:
     state = _STATES.get(space["state"], safe_line(space["state"]))
+    if space["state"] == "stalled":
+        state = click.style(state, fg="red", bold=True)
     click.echo("\n" + click.style(safe_line(space.get("name") or "space"), bold=True))
     print_fields(
         [
@@ -84,6 +87,11 @@ def _print_space(space: Document) -> None:
         ],
         indent=2,
     )
+    if space["devices"]:
+        click.echo()
+        print_table(DEVICE_COLUMNS, [device_row(each) for each in space["devices"]])
+        if any(each["cause"] for each in space["devices"]):
+            hint("'fractality why' says what to do.")
 
 
 @click.command(short_help="Watch what happens, as it happens.")

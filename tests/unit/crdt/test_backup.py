@@ -114,9 +114,9 @@ def test_former_and_new_device_converge(
                         perform(writer, step)
                     writer.replica.seal()
                 for envelope in device.envelopes()[held:]:
-                    deliver(envelope, device.identity, heir)
+                    deliver(envelope, heir)
                 for envelope in heir.envelopes():
-                    deliver(envelope, heir.identity, device)
+                    deliver(envelope, device)
 
                 assert content(heir) == content(device)
                 assert living(heir.replica) == living(device.replica)
@@ -159,9 +159,9 @@ def test_a_restored_device_can_give_everything_to_others(
         replica.apply([PutNode("b", "B"), Pulse("a")], heir.now_ms)
         replica.seal()
         for envelope in kept_of(former, heir):
-            deliver(envelope, former.identity, newcomer)
+            deliver(envelope, newcomer)
         for envelope in heir.envelopes():
-            deliver(envelope, heir.identity, newcomer)
+            deliver(envelope, newcomer)
         assert content(newcomer) == content(heir)
 
 

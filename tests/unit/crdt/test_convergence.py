@@ -89,7 +89,7 @@ class Team:
         taker = self.devices[meeting.taker]
         for author, envelope in missing[: meeting.count]:
             for _ in range(1 + meeting.again):
-                deliver(envelope, self.devices[author].identity, taker)
+                deliver(envelope, taker)
             lacks[author] += 1
 
     def settle(self, ways: Sequence[tuple[int, int]]) -> None:

@@ -295,7 +295,7 @@ def test_nothing_stands_in_clear_in_any_file() -> None:
     wanted += [encode_space_keys(SPACE_KEYS)[:40], b"SQLite format 3"]
     with scratch_folder() as home:
         device = Device(home)
-        steps: list[Callable[[], None]] = []
+        steps: list[Callable[[], object]] = []
         with device.running() as replica:
             steps = [
                 lambda: write(device),

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdt import arrival, sealing
 from crdt import envelope as envelopes
 from crdt import payload as payloads
-from crdt import sealing
+from crdt.arrival import Cause
 from crdt.chain import (
     EMPTY_CHAIN,
     Arrival,
@@ -328,16 +329,26 @@ def test_the_page_lists_the_limits_of_the_code() -> None:
     listed = dict(re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) \|", PAGE, re.MULTILINE))
     limits = {
         name: f"{value:,}"
-        for module in (envelopes, payloads, sealing)
+        for module in (envelopes, payloads, sealing, arrival)
         for name, value in vars(module).items()
-        if name.startswith("MAX_")
+        if name.startswith(("MIN_", "MAX_"))
     }
 
     assert listed == limits
 
 
+def first_names(heading: str) -> list[str]:
+    """Return the code names in the first column of the table under its head."""
+    table = PAGE[PAGE.index(heading) :].split("\n\n")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+    return [name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)]
+
+
 def test_the_page_lists_the_arrivals() -> None:
     """The table of arrivals names what `check_next` can return, no more, no less."""
-    listed = re.findall(r"^\| `([A-Z]+)` \|", PAGE, re.MULTILINE)
+    assert first_names("| arrival |") == [arrival.name for arrival in Arrival]
 
-    assert listed == [arrival.name for arrival in Arrival]
+
+def test_the_page_lists_the_causes() -> None:
+    """The table of causes names every reason to refuse an envelope, and no other."""
+    assert first_names("| cause |") == [cause.name for cause in Cause]

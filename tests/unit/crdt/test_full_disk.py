@@ -102,7 +102,7 @@ def save_index(replica: Replica) -> None:
     replica.save_index(at_least=0)
 
 
-STEPS: dict[str, Callable[[Replica], None]] = {
+STEPS: dict[str, Callable[[Replica], object]] = {
     "apply": apply_later,
     "seal": Replica.seal,
     "freeze": Replica.freeze,

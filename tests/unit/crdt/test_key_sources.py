@@ -48,6 +48,12 @@ class MemoryKeyring:
         if not self.is_lossy:
             self.entries[service, username] = password
 
+    def delete_password(self, service: str, username: str) -> None:
+        if self.is_locked:
+            message = "the collection is locked"
+            raise KeyringLocked(message)
+        del self.entries[service, username]
+
 
 class Chain(MemoryKeyring):
     """Several back ends behind one, as the keyring library chains them."""

@@ -52,7 +52,7 @@ def send(sender: Device, receiver: Device, first: int = 1) -> None:
     """Deliver all envelopes of a device from number `first` on."""
     sender.replica.seal()
     for envelope in sender.envelopes()[first - 1 :]:
-        deliver(envelope, sender.identity, receiver)
+        deliver(envelope, receiver)
 
 
 def agree(devices: Sequence[Device]) -> Content:

@@ -111,7 +111,7 @@ def test_envelopes_are_a_chain_that_holds_everything(history: list[Step]) -> Non
             for envelope in writer.envelopes():
                 assert check_next(head, envelope) is Arrival.NEXT
                 head = head_after(envelope)
-                deliver(envelope, writer.identity, reader)
+                deliver(envelope, reader)
 
             assert writer.replica.seal_due_ms is None
             assert content(reader) == content(writer)
@@ -237,7 +237,7 @@ def test_a_group_of_any_size_fits_into_envelopes() -> None:
             replica.seal()
             for envelope in writer.envelopes():
                 assert opened(envelope, writer.identity)
-                deliver(envelope, writer.identity, reader)
+                deliver(envelope, reader)
 
             assert content(reader) == content(writer)
 

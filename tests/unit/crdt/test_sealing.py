@@ -11,6 +11,7 @@ from crdt.sealing import (
     MAX_BATCH_BYTES,
     MAX_UNSEALED,
     MAX_WAIT_MS,
+    MIN_WAIT_MS,
     SealingSchedule,
     split,
 )
@@ -60,41 +61,55 @@ def test_every_update_is_sealed_once_and_soon(arrivals: list[tuple[int, int]]) -
 
 
 @given(steps)
-def test_envelopes_are_few(arrivals: list[tuple[int, int]]) -> None:
-    """Two envelopes less than 50 ms apart happen only because 50 updates are full."""
+def test_envelopes_are_apart(arrivals: list[tuple[int, int]]) -> None:
+    """Two envelopes less than 5 ms apart happen only because 50 updates are full."""
     sealed, _ = run(arrivals)
 
     for (before, _), (after, count) in pairwise(sealed):
-        assert after - before >= MAX_WAIT_MS or count >= MAX_UNSEALED
+        assert after - before >= MIN_WAIT_MS or count >= MAX_UNSEALED
 
 
-def test_an_idle_device_seals_at_once() -> None:
-    """The first update ever, and one after 50 ms of quiet, do not wait."""
+@given(st.lists(st.integers(0, MIN_WAIT_MS - 1), min_size=1, max_size=600))
+def test_envelopes_are_few_under_load(pauses: list[int]) -> None:
+    """While updates keep coming, one envelope takes 50 of them or 50 ms."""
+    sealed, _ = run([(pause, 1) for pause in pauses])
+
+    partial = sum(count < MAX_UNSEALED for _, count in sealed)
+    assert partial <= 6 + sum(pauses) / (MAX_WAIT_MS - MIN_WAIT_MS)
+
+
+@given(st.lists(st.integers(MIN_WAIT_MS, 200), min_size=1, max_size=40))
+def test_somebody_who_types_is_not_made_to_wait(pauses: list[int]) -> None:
+    """Updates at least 5 ms apart are each sealed at once."""
+    _, waits = run([(pause, 1) for pause in pauses])
+
+    assert waits == [0] * len(pauses)
+
+
+def test_a_busy_device_waits_longer_each_time() -> None:
+    """Right after an envelope updates gather; the fiftieth makes them due."""
     schedule = SealingSchedule()
     assert schedule.due_ms is None
-
     schedule.add(1, 1000)
     assert schedule.due_ms == 1000
     schedule.sealed(1000)
     assert schedule.due_ms is None
 
-    schedule.add(1, 1000 + MAX_WAIT_MS)
-    assert schedule.due_ms == 1000 + MAX_WAIT_MS
+    schedule.add(1, 1001)
+    assert schedule.due_ms == 1000 + MIN_WAIT_MS
+    schedule.sealed(1005)
+    schedule.add(1, 1006)
+    assert schedule.due_ms == 1005 + 2 * MIN_WAIT_MS
+    schedule.add(MAX_UNSEALED - 2, 1007)
+    assert schedule.due_ms == 1005 + 2 * MIN_WAIT_MS
+    schedule.add(1, 1008)
+    assert schedule.due_ms == 1008
+    schedule.sealed(1008)
 
-
-def test_a_busy_device_waits_for_50_updates_or_50_ms() -> None:
-    """Right after an envelope updates gather; the fiftieth makes them due."""
-    schedule = SealingSchedule()
-    schedule.add(1, 1000)
-    schedule.sealed(1000)
-
-    schedule.add(1, 1010)
-    schedule.add(MAX_UNSEALED - 2, 1020)
-    assert schedule.due_ms == 1010 + MAX_WAIT_MS
-    schedule.add(1, 1030)
-    assert schedule.due_ms == 1030
-    schedule.add(1, 1040)
-    assert schedule.due_ms == 1030
+    schedule.add(1, 1100)
+    schedule.sealed(1100)
+    schedule.add(1, 1101)
+    assert schedule.due_ms == 1100 + MIN_WAIT_MS
 
 
 @given(st.lists(sizes, max_size=20))

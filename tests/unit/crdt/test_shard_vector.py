@@ -84,7 +84,7 @@ def exchange(devices: dict[str, Device], told: dict[str, int]) -> None:
     ):
         envelopes = sender.envelopes()
         for envelope in envelopes[told[name] :]:
-            deliver(envelope, sender.identity, receiver)
+            deliver(envelope, receiver)
         told[name] = len(envelopes)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt.staging import Event
+from crdt.events import Event
 from daemon.event_log import CAPACITY, EventLog, Lost, Numbered
 
 

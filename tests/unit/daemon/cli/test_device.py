@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from crdt.errors import ConflictError, FractalityError, StoreInUseError, WrongKeyError
-from daemon.cli.local import AskPassphrase, Finding, KeySource, NewDevice, Scope, Verb
+from daemon.cli.local import (
+    AskPassphrase,
+    Finding,
+    JoinedDevice,
+    KeySource,
+    NewDevice,
+    Scope,
+    Verb,
+)
 from tests.support.command_line import CommandLine
 
 WORDS = " ".join(f"tone{n}" for n in range(1, 25))
@@ -20,6 +28,19 @@ class Made:
     words: str = WORDS
     person: str = "p" * 26
     device: str = "d" * 26
+    key_source: str = "key-file"
+
+
+@dataclass(frozen=True)
+class MadeByJoining:
+    """A device that has joined."""
+
+    person: str = "p" * 26
+    person_name: str = "ada"
+    device: str = "d" * 26
+    device_name: str = "phone"
+    inviter: str = "i" * 26
+    inviter_name: str = "laptop"
     key_source: str = "key-file"
 
 
@@ -72,6 +93,21 @@ class FakeLocal:
         passphrase = ask_passphrase() if key_source == "passphrase" else None
         self._called("restore", home, file, words, name, key_source, passphrase)
         return Made()
+
+    def join(
+        self,
+        home: Path,
+        code: str,
+        endpoint: str | None,
+        *,
+        name: str | None,
+        key_source: KeySource | None,
+        ask_passphrase: AskPassphrase,
+    ) -> JoinedDevice:
+        """Join, asking as the real one would."""
+        passphrase = ask_passphrase() if key_source == "passphrase" else None
+        self._called("join", home, code, endpoint, name, key_source, passphrase)
+        return MadeByJoining()
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:
         """Run for no time."""

@@ -9,26 +9,24 @@ from hypothesis import strategies as st
 
 from crdt.ids import DeviceId
 from daemon.mesh.standing import (
-    ClockSkew,
     DigestsDiffer,
     DiskFull,
     Forked,
     KeyMissing,
     NewerVersion,
-    NoAddress,
-    NoRoute,
     Paused,
     PeerStanding,
-    Refused,
     Removed,
     SpaceState,
     Stalled,
     Trouble,
+    Unlinked,
     explain,
     foremost,
     lacking,
     space_state,
 )
+from transport.reasons import ClockSkew, Dialling, NeverSeen, NoRoute
 
 PHONE: Final = DeviceId(b"phone".ljust(16))
 IN_STEP: Final = PeerStanding(
@@ -40,13 +38,10 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
         for kind in (Removed, KeyMissing, Paused, DiskFull, Forked)
         for side in (True, False)
     ),
-    ClockSkew(7 * 60_000),
-    ClockSkew(-9 * 3_600_000),
-    NoRoute(1),
-    NoRoute(3),
-    NoAddress(is_discovering=True),
-    NoAddress(is_discovering=False),
-    Refused(),
+    Unlinked(ClockSkew(7 * 60_000)),
+    Unlinked(NoRoute(3, 0, 0)),
+    Unlinked(NeverSeen()),
+    Unlinked(Dialling(1, 0)),
     DigestsDiffer(),
     NewerVersion(),
     Stalled(61_000),
@@ -107,9 +102,12 @@ def test_every_trouble_has_words(trouble: Trouble) -> None:
 
 def test_words_of_the_contract() -> None:
     """The causes that are promised read as they are promised."""
-    assert explain(ClockSkew(7 * 60_000))[0] == "clock 7 min ahead of this device's"
-    assert explain(ClockSkew(-9 * 3_600_000))[0] == "clock 9 h behind this device's"
-    assert explain(NoRoute(3))[0] == "no route: 3 addresses tried"
+    assert explain(Unlinked(ClockSkew(7 * 60_000)))[0] == (
+        "its clock is 7 min ahead of this one"
+    )
+    assert explain(Unlinked(NoRoute(3, 0, 0)))[0].startswith(
+        "no route: 3 addresses tried"
+    )
     assert explain(Removed(is_here=False))[0] == "revoked"
     assert explain(KeyMissing(is_here=True))[0] == "key of epoch missing on this device"
     assert explain(DiskFull(is_here=False))[0] == "disk full there"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from crdt import vectors
+from crdt import embeddings
 from crdt.commands import (
     AnyCommand,
     DeleteNode,
@@ -20,8 +20,8 @@ from crdt.errors import NotFoundError
 from crdt.meaning_reader import MeaningReader
 from crdt.rebuild import rebuild
 from crdt.replica import Replica
-from crdt.staging import Event
-from crdt.vectors import Made, Waiting
+from crdt.events import Event
+from crdt.embeddings import Made, Waiting
 from tests.support.replicas import (
     SPACE_KEYS,
     START_MS,
@@ -50,7 +50,7 @@ class Shelf:
         found: list[int] = []
 
         def write(connection: Connection) -> Sequence[Event]:
-            found.append(vectors.add_model(connection, tag, "folder").number)
+            found.append(embeddings.add_model(connection, tag, "folder").number)
             return ()
 
         self.replica.derive(write)
@@ -70,7 +70,7 @@ class Shelf:
         ]
 
         def write(connection: Connection) -> Sequence[Event]:
-            gone, kept = vectors.keep(connection, model, made)
+            gone, kept = embeddings.keep(connection, model, made)
             self.reader.note(model, gone, kept)
             return ()
 
@@ -182,8 +182,8 @@ def test_a_text_without_a_vector_leaves_the_queue() -> None:
         filled(held)
         held.do(PutNode("odd", "odd"))
         (queued,) = held.queue()
-        gone = Made(queued.node, queued.text_hash, vectors.NO_VECTOR)
-        held.replica.derive(lambda c: vectors.keep(c, 1, [gone]) and ())
+        gone = Made(queued.node, queued.text_hash, embeddings.NO_VECTOR)
+        held.replica.derive(lambda c: embeddings.keep(c, 1, [gone]) and ())
 
         assert held.queue() == []
         assert held.reader.resonant("odd", limit=3, threshold=0.1) is None
@@ -212,7 +212,7 @@ def test_the_old_tag_answers_until_the_new_one_is_whole() -> None:
         held.embed(queued[:2], new)
         assert held.near("late bus") == ["bus"]
         held.embed(queued[2:], new)
-        held.replica.derive(lambda c: (vectors.settle(c, new), ())[1])
+        held.replica.derive(lambda c: (embeddings.settle(c, new), ())[1])
         held.reader.forget_model()
 
         answering = held.reader.answering_model()
