@@ -37,7 +37,7 @@ from consensus.worker_messages import (
 )
 from crdt.errors import MalformedError
 
-WORKER: Final = (sys.executable, "-m", "consensus.worker")
+WORKER: Final = (sys.executable, "-P", "-m", "consensus.worker")
 IDLE_MS: Final = 120_000
 _LOSSES: Final = (OSError, EOFError, MalformedError, TimeoutError)
 """What is raised when the process is gone, hangs, or does not keep to the rules."""
@@ -99,6 +99,10 @@ class Embedder:
     def pid(self) -> int | None:
         """Id of the process, None while there is none."""
         return None if self._process is None else self._process.pid
+
+    def pause_ms(self) -> int:
+        """Return for how long no process may be started."""
+        return max(0, self.life.may_start_ms - self._monotonic_ms())
 
     async def embed(
         self, texts: Sequence[str], *, is_urgent: bool = False

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from consensus.model_tag import model_tag
+
 MODEL_NAME: Final = "all-MiniLM-L6-v2"
 WEIGHTS: Final = "model.safetensors"
 TOKENIZER: Final = "tokenizer.json"
@@ -35,6 +37,14 @@ def file_digest(path: Path) -> bytes:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def folder_tag(folder: Path) -> bytes | None:
+    """Return the tag of the model in a folder, None if its files are not there."""
+    try:
+        return model_tag(file_digest(folder / WEIGHTS), file_digest(folder / TOKENIZER))
+    except OSError:
+        return None
 
 
 def _cached(environment: Mapping[str, str]) -> Path | None:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
-from consensus.model_folder import TOKENIZER, WEIGHTS, file_digest
-from consensus.model_tag import DIMENSION, POOLING, model_tag
+from consensus.model_folder import folder_tag
+from consensus.model_tag import DIMENSION, POOLING
 from consensus.worker_messages import (
     LENGTH,
     Answer,
@@ -83,9 +83,8 @@ def _write(pipe: BinaryIO, answer: Answer) -> None:
 def _open(question: Open) -> tuple[Opened | Unusable, Encode | None]:
     """Load a model; return what to answer, and how to embed if it is usable."""
     folder = Path(question.folder)
-    try:
-        tag = model_tag(file_digest(folder / WEIGHTS), file_digest(folder / TOKENIZER))
-    except OSError:
+    tag = folder_tag(folder)
+    if tag is None:
         return Unusable("files"), None
     if not _pools_by_mean(folder):
         return Unusable("pooling"), None

@@ -159,7 +159,7 @@ class GraphWriter:
             )
 
     def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Sequence[Event]:
-        """Let `write` change derived rows durably; return the events that it returns."""
+        """Let `write` change derived rows durably; return the events it returns."""
         with self.transaction() as totals:
             events = write(self._connection)
             totals.events += len(events)

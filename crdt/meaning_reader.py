@@ -12,12 +12,12 @@ from typing import Final, Self
 from crdt import embeddings
 from crdt.closeness import from_bytes, resonances
 from crdt.database import Database, store_errors
+from crdt.embeddings import Made, Model, Waiting
 from crdt.errors import NotFoundError
 from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.read_model import read_node
 from crdt.records import Node
 from crdt.sign_index import SignIndex
-from crdt.embeddings import Made, Model, Waiting
 
 CANDIDATES: Final = 400
 """Nodes whose signs differ least, to be ranked exactly. See docs/decisions."""
@@ -57,6 +57,17 @@ class MeaningReader:
         with store_errors():
             return embeddings.queue_length(self._connection)
 
+    def number(self, key: str) -> int:
+        """Return the row number of a node, 0 if there is none."""
+        return self._index.keys.number(key)
+
+    def is_settled(self, model: int) -> bool:
+        """Whether this model answers and nothing of another is left."""
+        with store_errors():
+            return [each.number for each in embeddings.models(self._connection)] == [
+                model
+            ] and embeddings.answering_model(self._connection) is not None
+
     def answering_model(self) -> Model | None:
         """Return the model whose vectors answer."""
         with store_errors():
@@ -80,21 +91,25 @@ class MeaningReader:
         self,
         asked: bytes,
         *,
+        model: int,
         limit: int,
         node_type: str | None = None,
         threshold: float = 0.0,
         without: int = 0,
     ) -> list[tuple[Node, float]]:
-        """Return (node, resonance) of the nodes nearest in meaning, best first."""
-        signs, model = self._loaded()
-        if model is None or limit == 0:
+        """Return (node, resonance) of the nodes nearest in meaning, best first.
+
+        `asked` is a vector of `model`; there are none if another model answers by now.
+        """
+        signs, answering = self._loaded()
+        if answering is None or answering.number != model or limit == 0:
             return []
         count = max(CANDIDATES, 4 * limit)
         states = bytes(self._index.states)
         while True:
             numbers = signs.candidates(asked, states, count)
             found: list[tuple[Node, float]] = []
-            for number, resonance in self._ranked(model, numbers, asked):
+            for number, resonance in self._ranked(answering, numbers, asked):
                 if resonance < threshold or len(found) == limit:
                     break
                 if number != without:
@@ -126,15 +141,23 @@ class MeaningReader:
             asked = embeddings.vector_of(self._connection, model.number, number)
         if asked is None:
             return None
-        return self.nearest(asked, limit=limit, threshold=threshold, without=number)
+        return self.nearest(
+            asked,
+            model=model.number,
+            limit=limit,
+            threshold=threshold,
+            without=number,
+        )
 
-    def resonances(self, asked: bytes, keys: Sequence[str]) -> dict[str, float]:
+    def resonances(
+        self, asked: bytes, model: int, keys: Sequence[str]
+    ) -> dict[str, float]:
         """Return how near each of some nodes is, of those that have vectors."""
-        model = self._loaded()[1]
-        if model is None:
+        answering = self._loaded()[1]
+        if answering is None or answering.number != model:
             return {}
         numbers = [self._index.keys.number(key) for key in keys]
-        by_number = dict(self._ranked(model, numbers, asked))
+        by_number = dict(self._ranked(answering, numbers, asked))
         return {
             key: by_number[number]
             for key, number in zip(keys, numbers, strict=True)

@@ -18,6 +18,7 @@ import msgspec
 from crdt import digest, journal
 from crdt.bodies import load_body
 from crdt.database import Database, commit_number, store_errors
+from crdt.embeddings import queue_all
 from crdt.graph_index import GraphIndex
 from crdt.identity import Identity
 from crdt.ids import NodeKey, ShardNumber
@@ -36,7 +37,6 @@ from crdt.shard_content import ShardContent, shard_content
 from crdt.shards import Shards
 from crdt.space_keys import SpaceKeys
 from crdt.totals import Totals, read_totals, write_totals
-from crdt.embeddings import queue_all
 
 _EMPTY_THE_READ_MODEL: Final = f"""
     {EMPTY_NODES};

@@ -10,6 +10,7 @@ from typing import Final
 import apsw
 
 from crdt.bodies import load_body
+from crdt.embeddings import queue
 from crdt.graph_index import GraphIndex
 from crdt.read_model import (
     edge_state,
@@ -22,7 +23,6 @@ from crdt.read_model import (
     update_nodes,
 )
 from crdt.records import Edge, Node
-from crdt.embeddings import queue
 
 NODE_CHANGE: Final = 0
 EDGE_CHANGE: Final = 1

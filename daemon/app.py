@@ -18,6 +18,8 @@ from typing import Final
 
 import msgspec
 
+from consensus.embedder import Embedder
+from consensus.model_folder import find_model
 from crdt.database import Database, store_errors
 from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
@@ -25,6 +27,7 @@ from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
+from crdt.meaning_reader import MeaningReader
 from crdt.replica import Committed, Replica
 from daemon.admitting import RosterAdmission
 from daemon.api.openapi import openapi_document
@@ -40,6 +43,7 @@ from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.meaning.meaning import TURNED_OFF, Meaning
 from daemon.mesh.calling import SIGNAL
 from daemon.mesh.mesh import Clocks, Mesh
 from daemon.mesh.overview import Overview
@@ -226,6 +230,9 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             envelopes = open_parts.enter_context(
                 EnvelopeReader(database, held.identity.device)
             )
+            watchers.meaning = meaning = await open_parts.enter_async_context(
+                _meaning(database, owner, config, open_parts)
+            )
             carriers = ThreadPoolExecutor(1, "envelopes")
             open_parts.callback(carriers.shutdown, cancel_futures=True)
             watchers.mesh = mesh = Mesh(
@@ -246,6 +253,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 mesh=mesh,
                 devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
+                meaning=meaning,
                 reader=reader,
                 slow_reader=slow_reader,
                 threads=threads,
@@ -260,6 +268,28 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
             )
             yield service
+
+
+def _meaning(
+    database: Database, owner: Owner, config: Config, open_parts: AsyncExitStack
+) -> Meaning:
+    reader = open_parts.enter_context(MeaningReader(database, owner.replica.index))
+    threads = ThreadPoolExecutor(1, "meaning")
+    open_parts.callback(threads.shutdown, cancel_futures=True)
+
+    def embedder(folder: Path) -> Embedder:
+        return Embedder(
+            folder,
+            _monotonic_ms,
+            threads=config.embedding_threads,
+            idle_ms=config.embedding_idle_seconds * 1000,
+        )
+
+    if not config.embeddings:
+        return Meaning(owner, reader, threads, embedder, None, cause_if_none=TURNED_OFF)
+    named = None if config.model is None else Path(config.model).expanduser()
+    folder = find_model(named, os.environ)
+    return Meaning(owner, reader, threads, embedder, folder)
 
 
 def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:
@@ -291,6 +321,7 @@ class _Watchers:
     events: EventLog
     live_bodies: LiveBodies | None = None
     mesh: Mesh | None = None
+    meaning: Meaning | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
@@ -299,6 +330,8 @@ class _Watchers:
         self.events.extend(committed.first_event, committed.events)
         if self.mesh is not None:
             self.mesh.committed(committed)
+        if self.meaning is not None:
+            self.meaning.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 

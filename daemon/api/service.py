@@ -15,6 +15,7 @@ from crdt.key_sources import Source
 from daemon.event_log import EventLog
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
+from daemon.meaning.meaning import Meaning
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
@@ -39,6 +40,7 @@ class Service:
     mesh: Mesh
     devices: Overview
     live_bodies: LiveBodies
+    meaning: Meaning
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader

@@ -106,11 +106,19 @@ class PathQuery(Request, frozen=True):
 
 
 class SearchQuery(Request, frozen=True):
-    """What to look for. Search by meaning comes with embeddings."""
+    """What to look for, by its words, its meaning or both."""
 
     q: Annotated[str, msgspec.Meta(max_length=1000)]
     mode: Literal["hybrid", "text", "vector"] = "hybrid"
     type: str | None = None
+    limit: Limit = 20
+    space: str | None = None
+
+
+class ResonantQuery(Request, frozen=True):
+    """How near in meaning, and how many."""
+
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     limit: Limit = 20
     space: str | None = None
 
@@ -220,6 +228,14 @@ class SearchHit(msgspec.Struct, frozen=True):
     """Closeness of meaning, 0 to 1; null while embeddings are off."""
     highlight: str | None
     """HTML with the words found in `mark` elements."""
+
+
+class Resonance(msgspec.Struct, frozen=True):
+    """A node and how near in meaning it is."""
+
+    node: NodeDocument
+    resonance: float
+    """0 to 1."""
 
 
 class StreamPoint(msgspec.Struct, frozen=True):

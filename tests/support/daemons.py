@@ -36,8 +36,17 @@ class NotServingError(Exception):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return an environment without anything of the person who runs the tests."""
-    return {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "USER": "ada", **more}
+    """Return an environment without anything of the person who runs the tests.
+
+    Embeddings are off: their process takes seconds and a core.
+    """
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "USER": "ada",
+        "FRACTALITY_EMBEDDINGS": "false",
+        **more,
+    }
 
 
 @dataclass(frozen=True, slots=True)

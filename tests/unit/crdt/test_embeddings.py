@@ -16,12 +16,12 @@ from crdt.commands import (
     RestoreNode,
 )
 from crdt.database import Connection, Database
+from crdt.embeddings import Made, Waiting
 from crdt.errors import NotFoundError
+from crdt.events import Event
 from crdt.meaning_reader import MeaningReader
 from crdt.rebuild import rebuild
 from crdt.replica import Replica
-from crdt.events import Event
-from crdt.embeddings import Made, Waiting
 from tests.support.replicas import (
     SPACE_KEYS,
     START_MS,
@@ -77,7 +77,13 @@ class Shelf:
         self.replica.derive(write)
 
     def near(self, text: str, limit: int = 3) -> list[str]:
-        found = self.reader.nearest(vector(text), limit=limit, threshold=0.2)
+        answering = self.reader.answering_model()
+        found = self.reader.nearest(
+            vector(text),
+            model=0 if answering is None else answering.number,
+            limit=limit,
+            threshold=0.2,
+        )
         return [node.key for node, _ in found]
 
 
