@@ -9,6 +9,7 @@ Rules of this file:
 """
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ from consensus.worker_messages import (
     frame,
 )
 from crdt.errors import MalformedError
+
+logger = logging.getLogger(__name__)
 
 WORKER: Final = (sys.executable, "-P", "-m", "consensus.worker")
 IDLE_MS: Final = 120_000
@@ -216,7 +219,10 @@ class Embedder:
             )
 
     async def _lose(self, unusable: Unusable | None = None) -> None:
+        process = self._process
         await self._kill()
+        if unusable is None and process is not None:
+            logger.warning("the embedding process ended: %s", process.returncode)
         self.life.ended(self._monotonic_ms(), unusable)
 
     async def _kill(self) -> None:

@@ -18,7 +18,6 @@ from typing import Final
 import apsw
 
 from crdt.bodies import load_body
-from crdt.closeness import DIMENSION
 
 BODY_CHARACTERS: Final = 2_000
 """How much of a body is embedded with the label; models read no further."""
@@ -203,11 +202,11 @@ def settle(connection: apsw.Connection, model: int) -> bool:
 
 
 def vector_of(connection: apsw.Connection, model: int, node: int) -> bytes | None:
-    """Return the vector of a node, None if it has none."""
+    """Return the vector of a node, `NO_VECTOR` if it has none, None if not known."""
     row: tuple[bytes] | None = connection.execute(
         "SELECT vector FROM vector WHERE id = ?", (_row(model, node),)
     ).fetchone()
-    return None if row is None or len(row[0]) != DIMENSION else row[0]
+    return None if row is None else row[0]
 
 
 def all_vectors(

@@ -139,8 +139,8 @@ class MeaningReader:
             return None
         with store_errors():
             asked = embeddings.vector_of(self._connection, model.number, number)
-        if asked is None:
-            return None
+        if not asked:
+            return None if asked is None else []
         return self.nearest(
             asked,
             model=model.number,
@@ -182,7 +182,7 @@ class MeaningReader:
         with store_errors():
             for number in numbers:
                 vector = embeddings.vector_of(self._connection, model.number, number)
-                if vector is not None:
+                if vector:
                     held.append(number)
                     contents.append(vector)
         if not held:

@@ -44,6 +44,7 @@ from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
 from daemon.meaning.meaning import TURNED_OFF, Meaning
+from daemon.meaning.thoughts import Thoughts
 from daemon.mesh.calling import SIGNAL
 from daemon.mesh.mesh import Clocks, Mesh
 from daemon.mesh.overview import Overview
@@ -254,6 +255,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 devices=Overview(mesh, owner, _wall_ms, os.urandom),
                 live_bodies=watchers.live_bodies,
                 meaning=meaning,
+                thoughts=_thoughts(meaning, owner, open_parts),
                 reader=reader,
                 slow_reader=slow_reader,
                 threads=threads,
@@ -290,6 +292,12 @@ def _meaning(
     named = None if config.model is None else Path(config.model).expanduser()
     folder = find_model(named, os.environ)
     return Meaning(owner, reader, threads, embedder, folder)
+
+
+def _thoughts(meaning: Meaning, owner: Owner, open_parts: AsyncExitStack) -> Thoughts:
+    thoughts = Thoughts(meaning, owner, os.urandom)
+    open_parts.callback(thoughts.stop)
+    return thoughts
 
 
 def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:

@@ -14,6 +14,7 @@ from daemon.api import (
     pairing,
     shapes,
     state,
+    thoughts,
     tickets,
     transfer,
 )
@@ -226,6 +227,23 @@ ROUTES: Final = (
         shapes.NoQuery,
         {200: batch.NDJSON},
         body=batch.NDJSON,
+    ),
+    Route(
+        POST,
+        "/v1/thoughts",
+        "Say a thought",
+        thoughts.post_thought,
+        shapes.NoQuery,
+        {201: shapes.ThoughtDocument},
+        body=shapes.ThoughtContent,
+    ),
+    Route(
+        GET,
+        "/v1/thoughts/{job}",
+        "What a thought resonates with",
+        thoughts.get_thought,
+        shapes.NoQuery,
+        {200: shapes.ThoughtDocument},
     ),
     Route(
         GET,

@@ -16,6 +16,7 @@ from daemon.event_log import EventLog
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.meaning.meaning import Meaning
+from daemon.meaning.thoughts import Thoughts
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
@@ -41,6 +42,7 @@ class Service:
     devices: Overview
     live_bodies: LiveBodies
     meaning: Meaning
+    thoughts: Thoughts
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader

@@ -50,6 +50,17 @@ class PulseContent(Request, frozen=True):
     energy: float = 1.0
 
 
+class ThoughtContent(Request, frozen=True):
+    """A thought, and where it belongs."""
+
+    text: str
+    key: str | None = None
+    """By default one that is made from the text."""
+    parent: str | None = None
+    circle: str | None = None
+    publish: bool | Literal["always"] = False
+
+
 class NoQuery(Request, frozen=True):
     """Any route on a space."""
 
@@ -236,6 +247,23 @@ class Resonance(msgspec.Struct, frozen=True):
     node: NodeDocument
     resonance: float
     """0 to 1."""
+
+
+class ThoughtDocument(msgspec.Struct, frozen=True):
+    """A thought, and what is known of it by now."""
+
+    node: NodeDocument
+    resonance: float | None
+    """The best among the person's other nodes, 0 to 1; null until it is known."""
+    wisdom: list[Any] | None
+    """What circles think near it; null until it is known."""
+    job: str
+    """Where to ask for more: `GET /v1/thoughts/{job}`."""
+    nearest: str | None
+    """Key of the node with the best resonance."""
+    done: bool
+    cause: str | None
+    """Why nothing more will be known."""
 
 
 class StreamPoint(msgspec.Struct, frozen=True):

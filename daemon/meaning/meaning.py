@@ -90,9 +90,8 @@ class Meaning:
         self._parts = AsyncExitStack()
         self._catching_up: CatchingUp | None = None
         if folder is not None:
-            self._catching_up = CatchingUp(
-                owner, reader, self.read, make_embedder(folder), folder
-            )
+            embedder = make_embedder(folder)
+            self._catching_up = CatchingUp(owner, reader, self.read, embedder, folder)
 
     async def __aenter__(self) -> Self:
         """Begin to catch up with texts that wait."""
@@ -108,6 +107,13 @@ class Meaning:
     ) -> None:
         """Stop every process that embeds."""
         await self._parts.aclose()
+
+    @property
+    def embedder(self) -> Embedder:
+        """Who embeds new texts; there is one unless all of it is off."""
+        if self._catching_up is None:
+            raise NoModelError(self._off_cause)
+        return self._catching_up.embedder
 
     def committed(self, committed: Committed) -> None:
         """Take note of a commit, which may have queued texts."""

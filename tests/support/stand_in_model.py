@@ -9,15 +9,18 @@ import hashlib
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from consensus.model_folder import folder_tag
 from consensus.worker_messages import (
     LENGTH,
     Embed,
     Embedded,
     Failed,
+    Fault,
     Open,
     Opened,
     Unusable,
@@ -29,6 +32,8 @@ from crdt.closeness import DIMENSION, quantise
 
 COMMAND: Final = (sys.executable, "-m", "tests.support.stand_in_model")
 BROKEN_FOLDER: Final = "broken"
+ABSENT_FOLDER: Final = "absent"
+FAULTS: Final[dict[str, Fault]] = {BROKEN_FOLDER: "model", ABSENT_FOLDER: "files"}
 DIES: Final = "please die"
 HANGS: Final = "please hang"
 LIES: Final = "please lie"
@@ -36,7 +41,7 @@ FAILS: Final = "please fail"
 
 
 def tag_of(folder: str) -> bytes:
-    """Return the tag of the stand-in for a folder."""
+    """Return the tag of the stand-in for a folder without files."""
     return hashlib.sha256(folder.encode()).digest()[:8]
 
 
@@ -71,10 +76,9 @@ def _serve() -> None:
         question = decode_question(questions.read(content_length(prefix)))
         if isinstance(question, Open):
             folder = os.path.basename(question.folder)
-            is_broken = folder == BROKEN_FOLDER
-            answers.write(
-                frame(Unusable("model") if is_broken else Opened(tag_of(folder)))
-            )
+            tag = folder_tag(Path(question.folder)) or tag_of(folder)
+            fault = FAULTS.get(folder)
+            answers.write(frame(Unusable(fault) if fault else Opened(tag)))
         else:
             answers.write(_answer(question, folder))
         answers.flush()

@@ -192,7 +192,7 @@ def test_a_text_without_a_vector_leaves_the_queue() -> None:
         held.replica.derive(lambda c: embeddings.keep(c, 1, [gone]) and ())
 
         assert held.queue() == []
-        assert held.reader.resonant("odd", limit=3, threshold=0.1) is None
+        assert held.reader.resonant("odd", limit=3, threshold=0.1) == []
 
 
 def test_resonant_leaves_the_node_itself_out() -> None:
