@@ -96,3 +96,7 @@ $(YJS): tests/interop/package-lock.json
 .PHONY: real
 real: install ## Take real notes and statements in and out; DATA names their folder.
 	timeout 10m $(PYTHON_HERE) -m bench.real_input $(DATA)
+
+.PHONY: quality
+quality: install ## Measure search on real texts; DATA names their folder.
+	timeout 30m $(PYTHON_HERE) -m bench.quality $(DATA)

@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.cases import measure
 from bench.report import Figure, machine, print_table
+from bench.vectors import measure_vectors
 
 
 def main() -> None:
@@ -23,7 +25,11 @@ def main() -> None:
     sys.stdout.write(f"{machine()}\n")
     for size in map(int, arguments.sizes.split(",")):
         with TemporaryDirectory(prefix="fractality-bench-") as folder:
-            for figure in measure(Path(folder) / "home", size, arguments.seed):
+            home = Path(folder) / "home"
+            for figure in chain(
+                measure(home, size, arguments.seed),
+                measure_vectors(home, size, arguments.seed),
+            ):
                 figures.append(figure)
                 sys.stdout.write(figure.line() + "\n")
                 sys.stdout.flush()

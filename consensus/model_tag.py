@@ -1,4 +1,4 @@
-"""The tag by which vectors say which model made them. Format: docs/protocol/vectors.md.
+"""The tag by which vectors say which model made them: docs/protocol/embedding.md.
 
 Rule: vectors of different tags are never compared, so a tag covers all that makes one
 model's vectors differ from another's, and nothing else, above all no place or name.

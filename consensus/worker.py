@@ -35,6 +35,8 @@ from crdt.errors import MalformedError
 Encode: TypeAlias = Callable[[Sequence[str]], bytes]
 _POOLING_FILE: Final = Path("1_Pooling") / "config.json"
 _NICENESS: Final = 10
+_AT_ONCE: Final = 16
+"""Texts of about one length that go through the model together."""
 
 
 def main() -> int:
@@ -110,7 +112,7 @@ def _open(question: Open) -> tuple[Opened | Unusable, Encode | None]:
         return quantise(
             model.encode(
                 list(texts),
-                batch_size=len(texts),
+                batch_size=_AT_ONCE,
                 normalize_embeddings=True,
                 show_progress_bar=False,
             )

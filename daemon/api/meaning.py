@@ -1,4 +1,4 @@
-"""Routes about what texts mean: search, and what resonates with a node."""
+"""Routes about what texts mean and what moves: search, resonance, patterns."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,16 +7,18 @@ from aiohttp import web
 
 from consensus.errors import EmbeddingError
 from crdt.fusion import fused
-from crdt.graph_reader import Hit
+from crdt.graph_reader import Hit, Moving
 from crdt.records import Node
 from daemon.api import shapes
 from daemon.api.nodes import document
 from daemon.api.routing import Call, json_response
+from daemon.interchange.timestamps import format_time
 from daemon.meaning.meaning import Question
 
 HYBRID_SECONDS: Final = 1.5
 """For how long a search that also has words to go by waits for the model."""
 VECTOR_SECONDS: Final = 60.0
+_WINDOW_MS: Final = {"h": 3_600_000, "d": 86_400_000}
 _FUSED: Final = 100
 """Length of the rankings that become one, if no more is asked for."""
 
@@ -48,6 +50,38 @@ async def get_resonant(call: Call) -> web.Response:
     )
     return json_response(
         [shapes.Resonance(document(call, node), near) for node, near in found]
+    )
+
+
+async def get_patterns(call: Call) -> web.Response:
+    """Answer what rises, falls or bursts: history joined with what is alive now."""
+    query: shapes.PatternsQuery = call.query
+    window_ms = int(query.window[:-1]) * _WINDOW_MS[query.window[-1]]
+    now_ms = call.service.wall_ms()
+    moving, asked = await call.service.read(
+        lambda reader: reader.patterns(window_ms, now_ms)
+    )
+    items = [await _pattern(call, each) for each in moving[: query.limit]]
+    return json_response(shapes.PatternList(items, None, query.window, asked))
+
+
+async def _pattern(call: Call, moving: Moving) -> shapes.PatternDocument:
+    pattern = moving.pattern
+    try:
+        near = await call.service.meaning.resonant(moving.node.key, 1, 0.0)
+    except EmbeddingError:
+        near = []
+    nearest, resonance = near[0] if near else (None, None)
+    return shapes.PatternDocument(
+        node=document(call, moving.node),
+        pattern=pattern.kind,
+        since=format_time(pattern.start_ms),
+        count=pattern.count,
+        expected=pattern.expected,
+        chance=pattern.chance,
+        links=moving.links,
+        resonance=resonance,
+        resonant=None if nearest is None else nearest.key,
     )
 
 

@@ -196,6 +196,14 @@ ROUTES: Final = (
     ),
     Route(
         GET,
+        "/v1/patterns",
+        "What rises, falls or bursts",
+        meaning.get_patterns,
+        shapes.PatternsQuery,
+        {200: shapes.PatternList},
+    ),
+    Route(
+        GET,
         "/v1/edges",
         "List edges",
         edges.list_edges,

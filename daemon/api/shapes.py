@@ -134,6 +134,14 @@ class ResonantQuery(Request, frozen=True):
     space: str | None = None
 
 
+class PatternsQuery(Request, frozen=True):
+    """How long a time is looked at, in hours or days."""
+
+    window: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,2}[hd]$")] = "7d"
+    limit: Limit = DEFAULT_LIMIT
+    space: str | None = None
+
+
 class StreamQuery(Request, frozen=True):
     """Which part of a node's history, in which steps."""
 
@@ -264,6 +272,38 @@ class ThoughtDocument(msgspec.Struct, frozen=True):
     done: bool
     cause: str | None
     """Why nothing more will be known."""
+
+
+class PatternDocument(msgspec.Struct, frozen=True):
+    """A node that rises, falls or bursts, with the figures behind that."""
+
+    node: NodeDocument
+    pattern: Literal["rising", "falling", "burst"]
+    since: str
+    """When the window began, or the burst."""
+    count: int
+    """Hours with a pulse in the window; of a burst, minutes with one in it."""
+    expected: float
+    """As many as chance would give on average."""
+    chance: float
+    """How likely chance alone would give as much."""
+    links: int
+    """How many edges the node has now."""
+    resonance: float | None
+    """With the node nearest in meaning; null while that is not known."""
+    resonant: str | None
+    """Key of that node."""
+
+
+class PatternList(msgspec.Struct, frozen=True):
+    """What moves in a graph, the least likely by chance first."""
+
+    items: list[PatternDocument]
+    next: str | None
+    window: str
+    asked: int
+    """Questions that were asked of histories: at most one in a hundred answers is
+    chance, however many they are."""
 
 
 class StreamPoint(msgspec.Struct, frozen=True):

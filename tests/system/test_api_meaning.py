@@ -129,6 +129,20 @@ def test_thoughts_are_refused_with_reasons(api: Api) -> None:
     assert api.request("GET", "/v1/thoughts/nothing").status == 404
 
 
+def test_patterns_of_a_quiet_graph(api: Api) -> None:
+    """Some pulses are no pattern; a window that is none is refused."""
+    for _ in range(5):
+        api.request("POST", "/v1/nodes/cat/pulse", {"energy": 1})
+
+    answer = api.get("/v1/patterns", window="7d")
+
+    assert answer["items"] == []
+    assert (answer["window"], answer["asked"]) == ("7d", 1)
+    for window in ("0d", "7", "1000d", "week"):
+        refused = api.request("GET", "/v1/patterns", query={"window": window})
+        assert refused.status in {400, 422}
+
+
 def test_without_embeddings_all_else_works(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
