@@ -1,7 +1,7 @@
 """Search by meaning in a store of any size: vectors made up around real ones.
 
-Real are the sentences of this project's documents, embedded by the real model. Around
-each of them vectors are made by adding noise, as many as the graph has nodes.
+Real are the sentences of this project's documents, embedded by the real model. Each
+made-up vector lies somewhere between two of them, off the way by some noise.
 """
 
 import asyncio
@@ -29,8 +29,10 @@ from daemon.setup import open_key
 _DOCUMENTS: Final = Path(__file__).parents[1]
 _SENTENCE: Final = re.compile(r"[A-Z][^.!?|`]{30,200}[.!?]")
 _SENTENCES: Final = 1_024
-_NOISE: Final = 0.03
-"""To each of 384 numbers: the cosine with the real one is about 0.86."""
+_NOISE: Final = 0.02
+"""To each of 384 numbers."""
+_LEAST_SHARE: Final = 0.3
+"""Of the first of two sentences in a mixture; at most it is all."""
 _AT_ONCE: Final = 50_000
 _QUESTIONS: Final = 60
 _NEAR: Final = 20
@@ -87,9 +89,12 @@ def _fill(
     everything = np.empty((count, real.shape[1]), np.int8)
     for start in range(0, count, _AT_ONCE):
         some = min(_AT_ONCE, count - start)
-        around = real[dice.integers(0, len(real), some)]
+        first, second = (real[dice.integers(0, len(real), some)] for _ in range(2))
+        share = dice.uniform(_LEAST_SHARE, 1, (some, 1)).astype(np.float32)
+        mixed = share * first + (1 - share) * second
+        mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
         noise = dice.standard_normal((some, real.shape[1]), np.float32)
-        everything[start : start + some] = quantise(around + _NOISE * noise)
+        everything[start : start + some] = quantise(mixed + _NOISE * noise)
         with connection:
             connection.executemany(
                 "INSERT INTO vector (id, text_hash, vector) VALUES (?, x'', ?)",

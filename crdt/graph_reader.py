@@ -210,17 +210,26 @@ class GraphReader:
         return None if found is None else (self._present(found[0]), found[1])
 
     def search(
-        self, query: str, *, limit: int, now_ms: int, node_type: str | None = None
+        self,
+        query: str,
+        *,
+        limit: int,
+        now_ms: int,
+        node_type: str | None = None,
+        all_words: bool = False,
     ) -> list[Hit]:
         """Return nodes whose label or body has the words of `query`, best first.
 
-        Of nodes that fit equally well, the more alive come first.
+        With `all_words` those that lack one are left out. Of nodes that fit equally
+        well, the more alive come first.
         """
         wanted = words(query)
         if not wanted:
             return []
         with store_errors():
-            found = matching(self._connection, wanted, limit, node_type)
+            found = matching(
+                self._connection, wanted, limit, node_type, all_words=all_words
+            )
         best = heapq.nsmallest(
             limit,
             found.items(),

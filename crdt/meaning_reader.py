@@ -20,7 +20,9 @@ from crdt.records import Node
 from crdt.sign_index import SignIndex
 
 CANDIDATES: Final = 400
-"""Nodes whose signs differ least, to be ranked exactly. See docs/decisions."""
+CANDIDATES_IN: Final = 1_000
+"""Nodes whose signs differ least, to be ranked exactly: so many, or one in so many if
+that is more. Measured in docs/decisions/vector-index.md."""
 MOST_CANDIDATES: Final = 6_400
 """What a question for one type of nodes may go up to."""
 _READ_AT_ONCE: Final = 10_000
@@ -104,7 +106,7 @@ class MeaningReader:
         signs, answering = self._loaded()
         if answering is None or answering.number != model or limit == 0:
             return []
-        count = max(CANDIDATES, 4 * limit)
+        count = max(CANDIDATES, signs.count // CANDIDATES_IN, 4 * limit)
         states = bytes(self._index.states)
         while True:
             numbers = signs.candidates(asked, states, count)

@@ -85,7 +85,7 @@ async def _pattern(call: Call, moving: Moving) -> shapes.PatternDocument:
     )
 
 
-async def _worded(call: Call, limit: int) -> list[Hit]:
+async def _worded(call: Call, limit: int, *, all_words: bool = False) -> list[Hit]:
     query: shapes.SearchQuery = call.query
     return await call.service.read(
         lambda reader: reader.search(
@@ -93,6 +93,7 @@ async def _worded(call: Call, limit: int) -> list[Hit]:
             limit=limit,
             now_ms=call.service.wall_ms(),
             node_type=query.type,
+            all_words=all_words,
         )
     )
 
@@ -105,15 +106,19 @@ def _by_words(call: Call, hits: Sequence[Hit]) -> list[shapes.SearchHit]:
 
 
 async def _by_both(call: Call) -> list[shapes.SearchHit]:
-    """Return both rankings as one; by words alone while meaning is not known."""
+    """Return both rankings as one; by words alone while meaning is not known.
+
+    Beside meaning only nodes with all the words count: with some of them are many, and
+    measured on questions they push out the right ones (docs/search.md).
+    """
     query: shapes.SearchQuery = call.query
     service = call.service
     size = max(query.limit, _FUSED)
-    worded = await _worded(call, size)
     try:
         question = await service.meaning.question(query.q, HYBRID_SECONDS)
     except EmbeddingError:
-        return _by_words(call, worded[: query.limit])
+        return _by_words(call, await _worded(call, query.limit))
+    worded = await _worded(call, size, all_words=True)
     meant = await service.meaning.nearest(question, size, query.type)
     nodes: dict[str, Node] = {hit.node.key: hit.node for hit in worded}
     nodes |= {node.key: node for node, _ in meant}
