@@ -37,7 +37,7 @@ class Acknowledgements:
     @property
     def vectors(self) -> Mapping[DeviceId, VersionVector]:
         """What each device holds, as far as it said so."""
-        return self._vectors
+        return dict(self._vectors)
 
     def note(self, peer: DeviceId, vector: VersionVector, now_ms: int) -> bool:
         """Take note of what a peer says; return whether it holds more than before.

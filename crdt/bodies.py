@@ -103,6 +103,11 @@ def body_hash(connection: apsw.Connection, number: int) -> bytes:
     return b"" if row is None else bytes(row[0])
 
 
+def holds_body(connection: apsw.Connection, number: int, update: bytes) -> bool:
+    """Whether the body of a node row is exactly what this update makes."""
+    return _updates(connection, number) == [update]
+
+
 def _updates(connection: apsw.Connection, number: int) -> list[bytes]:
     packed = _packed(connection, number)
     return unpack(packed) if packed else []

@@ -29,10 +29,14 @@ class ChainStore:
         self._numbers: dict[DeviceId, int] = {}
         self.forks: Sequence[Fork] = ()
         self.heads: Mapping[DeviceId, ChainHead] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Read everything anew."""
         self.accept({})
         self.heads = {
             self._names[number]: ChainHead(sequence, digest)
-            for number, sequence, digest in connection.execute(
+            for number, sequence, digest in self._connection.execute(
                 "SELECT device, sequence, hash FROM chain"
             )
         }

@@ -4,7 +4,7 @@ Rule: every change of an envelope is parsed and its owner checked before the fir
 them touches a document.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -26,6 +26,20 @@ class ParsedShardChange:
     parsed: ParsedUpdate | None
     """What it touches otherwise."""
 
+    @property
+    def touched(self) -> Sequence[tuple[str, str]]:
+        """(map name, key) of the entries that it creates."""
+        if self.creations is not None:
+            return [entry[:2] for entry in self.creations.entries]
+        return self.parsed.touched if self.parsed is not None else ()
+
+    def own_end(self, client: int) -> int:
+        """Return one past the last clock of a client's structs in it, 0 if none."""
+        if self.creations is not None:
+            is_theirs = self.creations.client == client
+            return self.creations.end if is_theirs else 0
+        return self.parsed.clients.get(client, (0, 0))[1] if self.parsed else 0
+
 
 ParsedChange: TypeAlias = ParsedShardChange | BodyChange | EnergyChange
 
@@ -44,7 +58,7 @@ def parse_changes(
         match change:
             case ShardChange(update=update):
                 size += len(update)
-                parsed.append(_parse_shard(change, client_id))
+                parsed.append(parse_shard(change, (client_id,)))
             case BodyChange(update=update):
                 # A body is also edited by Yjs clients, each under an id of its own.
                 size += len(update)
@@ -59,10 +73,14 @@ def parse_changes(
     return parsed, size
 
 
-def _parse_shard(change: ShardChange, client_id: int) -> ParsedShardChange:
+def parse_shard(change: ShardChange, clients: Container[int]) -> ParsedShardChange:
+    """Return a change of a shard whose structs bear these client ids alone.
+
+    Raises `MalformedError` or `ForgedError`.
+    """
     creations = read_creations(change.update)
-    if creations is not None and creations.client == client_id:
+    if creations is not None and creations.client in clients:
         return ParsedShardChange(change, creations, None)
     parsed = parse(change.update, SHARD)
-    check_owner(parsed, (client_id,))
+    check_owner(parsed, clients)
     return ParsedShardChange(change, None, parsed)

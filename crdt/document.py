@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
+import msgspec
 import pycrdt
 
 from crdt.errors import ForgedError, MalformedError
@@ -29,6 +30,7 @@ from crdt.yjs_update import (
 )
 
 _AnyDocument: TypeAlias = "pycrdt.Doc[pycrdt.Map[str]] | pycrdt.Doc[pycrdt.Text]"
+_decode_map: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class ShardDocument:
@@ -60,10 +62,11 @@ class ShardDocument:
 
     def entries(self) -> dict[str, dict[str, str]]:
         """Return all entries by map and key; a value that is no string is left out."""
+        # As one JSON text: asked item by item, pycrdt takes ten times as long.
         return {
             name: {
                 key: value
-                for key, value in (content.to_py() or {}).items()
+                for key, value in _decode_map(str(content)).items()
                 if isinstance(value, str)
             }
             for name, content in self._maps.items()

@@ -4,6 +4,8 @@ What a person then creates here shows as they made it, over the changes that wer
 of it already. Rule: a row is always what the entries of its shard say.
 """
 
+from collections.abc import Mapping
+
 import apsw
 import msgspec
 
@@ -76,3 +78,12 @@ def edge_over_early(
     wanted = msgspec.structs.replace(edge, version=next_version(before.version))
     entries = entries | edge_changes(before, wanted, now_ms)
     return fold_edge(*place, held | entries) or edge, entries
+
+
+def under_prefix(values: Mapping[str, str], prefix: str) -> Entries:
+    """Return entries by what follows `prefix` in their keys."""
+    return {
+        key.removeprefix(prefix): value
+        for key, value in values.items()
+        if key.startswith(prefix)
+    }

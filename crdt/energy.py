@@ -36,7 +36,9 @@ def pulsed(landmark: float, energy: float, now_ms: int) -> float:
 
 def total(created_ms: int, landmarks: Iterable[float]) -> float:
     """Return the landmark of a node: its creation and all devices' accumulators."""
-    return _log2_sum((math.log2(INITIAL_ATP) + _age(created_ms), *landmarks))
+    created = math.log2(INITIAL_ATP) + _age(created_ms)
+    spent = tuple(landmarks)
+    return _log2_sum((created, *spent)) if spent else created
 
 
 def atp(landmark: float, now_ms: int) -> float:

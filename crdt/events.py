@@ -8,15 +8,28 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: str
     """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted`, `pulse`,
+    `peer.online`, `peer.offline`, `sync.state`, `sync.progress`,
     `embedding.progress` or `thought.resonance`."""
     key: str
-    """Node key, or edge id; empty if it is about the whole space."""
+    """Node key, edge id, or id of a device; empty if it is about the whole space."""
     source: str | None = msgspec.field(default=None, name="from")
     target: str | None = msgspec.field(default=None, name="to")
     edge_type: str | None = None
     origin: str = "local"
     """`local`, or the id of the device that made the change."""
+    state: str | None = None
+    """Of `sync.state`: how the space stands."""
+    cause: str | None = None
+    """Of `sync.state`: why the device is not in step."""
+    done: int | None = None
+    total: int | None = None
+    """Of `sync.progress`: envelopes, or parts of a checkpoint."""
     queued: int | None = None
-    """How many texts still wait to be embedded."""
+    """Of `embedding.progress`: how many texts still wait."""
     resonance: float | None = None
-    """Of a thought, once it is known: the best there is among the person's nodes."""
+    """Of `thought.resonance`: the best there is among the person's other nodes."""
+
+
+def named(event: Event, origin: str) -> Event:
+    """Return an event that says which device made the change."""
+    return msgspec.structs.replace(event, origin=origin)

@@ -113,6 +113,12 @@ class GraphWriter:
         self._advanced += sealed
         self._schedule.sealed(self._monotonic_ms())
 
+    def seal_change(self, change: Change) -> None:
+        """Seal a change that is not in the journal, while nothing else is unsealed."""
+        with self.transaction() as totals:
+            sealed = self._seal([change], totals)
+        self._advanced += sealed
+
     def freeze(self) -> None:
         """Move fresh updates of all shards into tail rows, durably."""
         if self.totals.frozen_through == self.totals.journal:

@@ -8,6 +8,7 @@ Specification: docs/protocol/envelope.md. Rules of this file:
 """
 
 import zlib
+from collections.abc import Sequence
 from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
@@ -79,20 +80,36 @@ def encode_payload(changes: tuple[Change, ...]) -> bytes:
         _read(plain)
     except MalformedError:
         raise InvalidError("changes", "break the rules of an envelope") from None
+    return shrink(plain)
+
+
+def decode_payload(padded: bytes) -> tuple[Change, ...]:
+    """Return the changes of a payload, or raise `MalformedError`."""
+    return _read(expand(padded))
+
+
+def shrink(plain: bytes) -> bytes:
+    """Return bytes compressed if that helps, then padded."""
     compressed = zlib.compress(plain, level=1)
     if len(compressed) < len(plain):
         return _pad(_MARKER_ZLIB, compressed)
     return _pad(_MARKER_RAW, plain)
 
 
-def decode_payload(padded: bytes) -> tuple[Change, ...]:
-    """Return the changes of a payload, or raise `MalformedError`."""
+def expand(padded: bytes) -> bytes:
+    """Return what `shrink` took, or raise `MalformedError`."""
     marker, body = _strip(padded)
     if marker == _MARKER_ZLIB:
         body = _inflate(body)
     elif marker != _MARKER_RAW:
         _refuse("is compressed in an unknown way")
-    return _read(body)
+    return body
+
+
+def check_changes(changes: Sequence[Change]) -> None:
+    """Raise `InvalidError` for a node key that breaks the rules of keys."""
+    for change in changes:
+        _check_keys(change)
 
 
 def padded_size(size: int) -> int:
@@ -115,8 +132,7 @@ def _read(plain: bytes) -> tuple[Change, ...]:
         _refuse("is larger than allowed")
     try:
         changes: tuple[Change, ...] = _DECODER.decode(plain)
-        for change in changes:
-            _check_keys(change)
+        check_changes(changes)
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidError):
         _refuse("does not follow its format")
     return changes

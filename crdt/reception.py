@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from crdt.bodies import body_hash
 from crdt.changes import ParsedChange, ParsedShardChange
-from crdt.ids import EdgeId, NodeKey, ShardNumber, is_edge_id
+from crdt.ids import DeviceId, EdgeId, NodeKey, ShardNumber, is_edge_id
 from crdt.payload import BodyChange, EnergyChange
-from crdt.records import Edge, Node
+from crdt.records import Edge
 from crdt.schema import (
     Entries,
     fold_edge,
@@ -22,7 +21,6 @@ from crdt.shard_content import AllEntries, ShardContent, shard_content
 from crdt.shards import Shards
 from crdt.staging import Group
 from crdt.yjs_creations import Creations
-from crdt.yjs_profile import EDGES, NODES
 
 
 def merge_changes(
@@ -37,8 +35,7 @@ def merge_changes(
             case BodyChange(node=key, update=update):
                 merge_body(group, key, update)
             case EnergyChange(device=device, accumulators=accumulators):
-                for key, landmark in accumulators:
-                    group.merge_energy(group.mention(key), device, landmark)
+                merge_energies(group, device, accumulators)
 
 
 def stage_content(
@@ -62,25 +59,25 @@ def merge_body(group: Group, key: NodeKey, update: bytes) -> None:
     group.set_body(number, document.text(), hashes)
 
 
+def merge_energies(
+    group: Group, device: DeviceId, accumulators: Iterable[tuple[NodeKey, float]]
+) -> None:
+    """Stage accumulators of a device."""
+    for key, landmark in accumulators:
+        group.merge_energy(group.mention(key), device, landmark)
+
+
 def _merge_shard(group: Group, shards: Shards, change: ParsedShardChange) -> None:
     number, update = change.change.shard, change.change.update
-    creations = change.creations
-    if creations is not None:
-        if shards.is_next(number, creations.client, creations.clock) and _stage_new(
-            group, number, creations
-        ):
-            shards.append(
-                number,
-                update,
-                creations.client,
-                creations.clock,
-                len(creations.entries),
-            )
-            return
-        touched: Sequence[tuple[str, str]] = [entry[:2] for entry in creations.entries]
+    made = change.creations
+    if (
+        made is not None
+        and shards.is_next(number, made.client, made.clock)
+        and _stage_new(group, number, made)
+    ):
+        shards.append(number, update, made)
     else:
-        touched = change.parsed.touched if change.parsed else ()
-    merge_update(group, shards, number, update, touched)
+        merge_update(group, shards, number, update, change.touched)
 
 
 def merge_update(
@@ -111,33 +108,30 @@ def _stage_new(group: Group, number: ShardNumber, creations: Creations) -> bool:
 
     Then they are all that there is of it, and no document has to be asked.
     """
-    entries: dict[str, dict[str, str]] = {NODES: {}, EDGES: {}}
-    for name, key, value in creations.entries:
-        entries[name][key] = value
-    content = shard_content(entries, number, group.keys.shard_secret)
-    known = group.index.keys.number
+    content = shard_content(creations.by_map(), number, group.keys.shard_secret)
+    if any(map(group.index.keys.number, content.nodes)):
+        return False
     nodes = [fold_node(key, found) for key, found in content.nodes.items()]
     edges = [fold_edge(*place, found) for place, found in content.edges.items()]
-    if any(map(known, content.nodes)):
+    if None in nodes or None in edges or any(_is_known(group, each) for each in edges):
         return False
-    new_nodes = [node for node in nodes if node is not None]
-    new_edges = [edge for edge in edges if edge is not None]
-    if len(new_nodes) < len(nodes) or len(new_edges) < len(edges):
-        return False
-    if any(_is_known(group, edge) for edge in new_edges):
-        return False
-    for node in new_nodes:
-        group.set_node(group.mention(node.key), None, node)
-    for edge in new_edges:
-        group.add_edge(edge, (group.mention(edge.source), group.mention(edge.target)))
+    for node in nodes:
+        if node is not None:
+            group.set_node(group.mention(node.key), None, node)
+    for edge in edges:
+        if edge is not None:
+            ends = group.mention(edge.source), group.mention(edge.target)
+            group.add_edge(edge, ends)
     return True
 
 
-def _is_known(group: Group, edge: Edge) -> bool:
+def _is_known(group: Group, edge: Edge | None) -> bool:
     """Whether anything of an edge is held."""
-    source, target = map(group.index.keys.number, (edge.source, edge.target))
-    has_row = source and target and group.index.find_edge(source, edge.type, target)
-    return bool(has_row) or edge.id in group.early
+    if edge is None or edge.id in group.early:
+        return True
+    source = group.index.keys.number(edge.source)
+    target = group.index.keys.number(edge.target) if source else 0
+    return bool(target and group.index.find_edge(source, edge.type, target))
 
 
 def _difference(before: AllEntries, after: AllEntries) -> dict[str, dict[str, str]]:
@@ -146,18 +140,15 @@ def _difference(before: AllEntries, after: AllEntries) -> dict[str, dict[str, st
 
 
 def _stage_node(group: Group, key: NodeKey, entries: Entries) -> None:
-    number = group.index.keys.number(key)
-    is_new = number == 0
-    if is_new:
-        number = group.mention(key)
-    before = None if is_new else group.node(number)
+    number = group.mention(key)
+    before = group.node(number)
     after = fold_node(key, entries)
-    if after is None:
-        if before is not None:
-            group.unmake_node(number, before)
-        return
-    has_body = not is_new and bool(body_hash(group.connection, number))
-    group.set_node(number, before, _with_body(after, has_body=has_body))
+    if after is not None:
+        if group.has_body(number):
+            after = msgspec.structs.replace(after, has_body=True)
+        group.set_node(number, before, after)
+    elif before is not None:
+        group.unmake_node(number, before)
 
 
 def _stage_edge(
@@ -182,7 +173,3 @@ def _stage_edge(
         group.add_edge(after, ends)
     else:
         group.set_edge(number, before, after)
-
-
-def _with_body(node: Node, *, has_body: bool) -> Node:
-    return msgspec.structs.replace(node, has_body=True) if has_body else node

@@ -8,27 +8,30 @@ Rules of this file:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from crdt import digest
 from crdt.acknowledgements import Acknowledgements
-from crdt.arrival import Acceptance, Cause, Examination, Fork, Refusal
+from crdt.arrival import Fork
 from crdt.backup import write_backup
 from crdt.chain import ChainHead
 from crdt.chain_store import ChainStore
+from crdt.checkpoint_gate import Installation
 from crdt.commands import Executable
+from crdt.committed import Committed, PartReception, Reception
 from crdt.database import Connection, Database, store_errors
 from crdt.devices import OWN_DEVICE
-from crdt.errors import MalformedError, RefusedError
+from crdt.errors import RefusedError
 from crdt.events import Event
 from crdt.execution import Outcome, execute
+from crdt.former_devices import adopt
 from crdt.graph_index import GraphIndex
 from crdt.graph_writer import SAVE_INDEX_ROWS, GraphWriter
 from crdt.holding import Holding
 from crdt.identity import Identity
-from crdt.ids import DeviceId, NodeKey, format_id
+from crdt.ids import DeviceId, NodeKey
+from crdt.installing import Installer
+from crdt.intake import Intake
 from crdt.known_addresses import (
     KnownAddresses,
     read_addresses,
@@ -38,50 +41,12 @@ from crdt.membership import Membership, RosterChange, Said
 from crdt.node_changes import last_change
 from crdt.payload import BodyChange
 from crdt.pruning import Pruning
-from crdt.reception import merge_changes
 from crdt.roster import Roster
 from crdt.space_keys import SpaceKeys
 from crdt.staging import Group
 from crdt.statements import read_statements, write_keys, write_statements
 from crdt.totals import Totals
 from crdt.vectors import VersionVector, missing, safe_on
-
-Place: TypeAlias = tuple[DeviceId, int]
-"""(device, sequence) of an envelope."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A durable group: what became of its commands, and what to tell whom."""
-
-    outcomes: Sequence[Outcome | RefusedError]
-    first_event: int
-    events: Sequence[Event]
-    """For watchers."""
-    advanced: Sequence[tuple[DeviceId, int, bytes]] = ()
-    """Envelopes (device, sequence, bytes) that can be given to other devices now."""
-    bodies: Sequence[BodyChange] = ()
-    """What became durable of bodies, from whomever it came."""
-    holding: Holding | None = None
-    """What is held after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reception:
-    """What became of other devices' envelopes."""
-
-    committed: Committed
-    vector: VersionVector
-    """What is held after it, durably."""
-    refused: Sequence[Refusal]
-
-
-class _UnmergeableError(MalformedError):
-    """A document refused what an envelope carries."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__("An update was refused by the document it belongs to.")
-        self.place = place
 
 
 class Replica:
@@ -114,6 +79,11 @@ class Replica:
             monotonic_ms=monotonic_ms,
         )
         self._writer.device_clients = self._membership.device_clients
+        self._intake = Intake(identity.device, self._writer, self._chains)
+        with store_errors():
+            self._installer = Installer(
+                self._connection, identity, self._writer, self._chains
+            )
         self._pruning = Pruning(self._writer, self._chains, self._acknowledgements)
         self._adopt_former_chains()
         self._enter(self._membership.with_own(), None)
@@ -148,32 +118,30 @@ class Replica:
         """All statements of the roster, for others."""
         return [each.encoded for each in self._membership.statements.values()]
 
-    def statements_of(self, hashes: frozenset[bytes]) -> Sequence[bytes]:
-        """Return statements by their hashes, those first that others build upon."""
-        accepted = [each for each in self.roster.statements if each.hash in hashes]
-        waiting = self._membership.statements
-        rest = sorted(hashes & waiting.keys() - {each.hash for each in accepted})
-        return [each.encoded for each in accepted] + [
-            waiting[each].encoded for each in rest
-        ]
+    def statements_of(self, hashes: Sequence[bytes]) -> list[bytes]:
+        """Return those statements of these hashes that are known, in this order."""
+        held = self._membership.statements
+        return [held[each].encoded for each in hashes if each in held]
 
     @property
     def heads(self) -> Mapping[DeviceId, ChainHead]:
         """How far the chain of each device is held, this one's own as well."""
-        totals = self.totals
         members = self.roster.members
         heads = {
             device: head
             for device, head in self._chains.heads.items()
             if device in members
         }
-        own = ChainHead(totals.chain_sequence, totals.chain_hash)
-        return {**heads, self.identity.device: own}
+        return {**heads, self.identity.device: self._own_head}
 
     @property
     def vector(self) -> VersionVector:
         """How many envelopes of each device are held; of this one, those sealed."""
-        return {device: head.sequence for device, head in self.heads.items()}
+        return {
+            device: head.sequence
+            for device, head in self.heads.items()
+            if head.sequence
+        }
 
     @property
     def holding(self) -> Holding:
@@ -237,25 +205,11 @@ class Replica:
 
         One transaction takes all, unless they hold more than memory should.
         """
-        refused: list[Refusal] = []
-        events: list[Event] = []
-        bodies: list[BodyChange] = []
-        barred: dict[Place, Cause] = {}
-        first = 0
-        while first < len(encoded):
-            examination = self._examination(barred)
-            verdicts = examination.examine_some(encoded, first)
-            accepted = [each for each in verdicts if isinstance(each, Acceptance)]
-            try:
-                events += self._take(accepted, examination.forks, now_ms)
-            except _UnmergeableError as error:
-                barred[error.place] = Cause.MALFORMED
-                continue
-            refused += [each for each in verdicts if isinstance(each, Refusal)]
-            bodies += _body_changes(accepted)
-            first += len(verdicts)
-        committed = self._told(events, bodies=bodies)
-        return Reception(committed, self.vector, refused)
+        membership, own_head = self._membership, self._own_head
+        with store_errors():
+            taken = self._intake.take(encoded, membership, own_head, now_ms)
+        committed = self._told(taken.events, bodies=taken.bodies)
+        return Reception(committed, self.vector, taken.refused)
 
     def receive_statements(self, encoded: Sequence[bytes], now_ms: int) -> RosterChange:
         """Take statements of other devices, durably, and say what follows from them."""
@@ -276,6 +230,19 @@ class Replica:
         self._enter(before.saying(statement), now_ms)
         return self._membership.change_since(before)
 
+    @property
+    def installation(self) -> Installation | None:
+        """The checkpoint that is under way, if any."""
+        return self._installer.present
+
+    def install_checkpoint_part(self, encoded: bytes, now_ms: int) -> PartReception:
+        """Make the next part of a checkpoint durable, or say why it is refused."""
+        with store_errors():
+            installed = self._installer.install(encoded, self.roster, now_ms)
+        return PartReception(
+            self._told(installed.events), installed.cause, installed.is_finished
+        )
+
     def note_acknowledged(
         self, peer: DeviceId, vector: VersionVector, now_ms: int
     ) -> None:
@@ -294,7 +261,8 @@ class Replica:
 
     def safe_on(self, key: NodeKey) -> int:
         """Return how many other devices hold a node as it is here."""
-        change = last_change(self._connection, self.index.keys.number(key))
+        with store_errors():
+            change = last_change(self._connection, self.index.keys.number(key))
         named = None if change is None else (self._chains.name(change[0]), change[1])
         readers = self._membership.readers
         held = {
@@ -303,6 +271,12 @@ class Replica:
             if peer in readers
         }
         return safe_on(named, self._writer.node_changes.floor, held)
+
+    def note_events(self, events: Sequence[Event]) -> Committed:
+        """Number events that come from elsewhere, durably, to be told like others."""
+        with self._writer.transaction() as totals:
+            totals.events += len(events)
+        return self._told(events)
 
     def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Committed:
         """Let `write` change derived rows durably; it returns what to tell watchers."""
@@ -342,7 +316,8 @@ class Replica:
 
     def prune(self, now_ms: int) -> bool:
         """Drop some envelopes that every reader has; return whether more wait."""
-        return self._pruning.step(self.vector, self._membership.readers, now_ms)
+        with store_errors():
+            return self._pruning.step(self.vector, self._membership.readers, now_ms)
 
     def back_up(self, target: Path, now_ms: int) -> None:
         """Write a verified backup of everything into a new file.
@@ -351,6 +326,7 @@ class Replica:
         """
         self._writer.seal()
         self.freeze()
+        self.save_acknowledgements()
         write_backup(self._database, self.identity, target, now_ms)
 
     def close(self) -> None:
@@ -370,48 +346,10 @@ class Replica:
         advanced = self._writer.take_advanced()
         return Committed(outcomes, first, events, advanced, bodies, self.holding)
 
-    def _examination(self, barred: Mapping[Place, Cause]) -> Examination:
-        return Examination(
-            own_device=self.identity.device,
-            roster=self.roster,
-            keys=self.keys,
-            heads=dict(self.heads),
-            forked=frozenset(fork.device for fork in self.forks),
-            held=self._chains.held,
-            barred=barred,
-        )
-
-    def _take(
-        self, accepted: Sequence[Acceptance], forks: Sequence[Fork], now_ms: int
-    ) -> Sequence[Event]:
-        """Make accepted envelopes and proofs durable; return what to tell watchers.
-
-        Raises `_UnmergeableError` with nothing changed.
-        """
-        if not accepted and not forks:
-            return ()
-        is_noted = self._writer.node_changes.floor is not None
-
-        def stage(group: Group) -> None:
-            for each in accepted:
-                place = each.member.device, each.head.sequence
-                if is_noted:
-                    group.origin = self._chains.number(place[0]), place[1]
-                told = len(group.events)
-                try:
-                    merge_changes(group, self._writer.shards, each.changes)
-                except MalformedError:
-                    raise _UnmergeableError(place) from None
-                group.name_origin(told, format_id(each.member.device))
-            self._chains.write(accepted, forks, now_ms)
-
-        places = [each.member.device for each in accepted]
-        first = self._chains.number((*places, *(fork.device for fork in forks))[0])
-        group = self._writer.commit(stage, first, now_ms)
-        self._chains.accept({each.member.device: each.head for each in accepted})
-        for each in accepted:
-            self._writer.advance(each.member.device, each.head.sequence, each.encoded)
-        return group.events
+    @property
+    def _own_head(self) -> ChainHead:
+        totals = self.totals
+        return ChainHead(totals.chain_sequence, totals.chain_hash)
 
     def _enter(self, membership: Membership, now_ms: int | None) -> None:
         """Make a membership durable and act by it from now on."""
@@ -442,15 +380,13 @@ class Replica:
                 self._acknowledgements.hear(device, now_ms)
 
     def _adopt_former_chains(self) -> None:
-        """Note the heads of chains that a store holds of before it noted heads."""
+        """Note heads, or forget chains, of before the store knew other devices."""
         with store_errors():
             heads = self._chains.heads_of_rows()
-        if heads:
+        if not self._membership.statements and (heads or self._chains.heads):
+            adopt(self._connection, self.identity, self._writer)
+            self._chains.reload()
+        elif heads:
             with self._writer.transaction():
                 self._chains.write_heads(heads)
             self._chains.accept(heads)
-
-
-def _body_changes(accepted: Iterable[Acceptance]) -> list[BodyChange]:
-    changes = (change for each in accepted for change in each.changes)
-    return [change for change in changes if isinstance(change, BodyChange)]

@@ -34,7 +34,7 @@ class EpochRecord:
     previous: Sequence[tuple[bytes, bytes]]
     """(id of an earlier epoch, its key sealed under this one's)."""
     holders: frozenset[DeviceId]
-    """Devices that were given the key, or one from which it can be reached."""
+    """Devices that were given this very key."""
     suspects: frozenset[DeviceId]
     """The holders, and those who may have it from elsewhere."""
 
@@ -73,14 +73,13 @@ def epoch_records(history: History) -> dict[bytes, EpochRecord]:
                     draft.suspects.add(history.added[place])
             case _:
                 pass
-    _spread(drafts)
     return {
         key_id: EpochRecord(
             id=key_id,
             sealed=draft.sealed,
             previous=draft.previous,
             holders=frozenset(draft.holders),
-            suspects=frozenset(draft.suspects),
+            suspects=frozenset(draft.holders | draft.suspects),
         )
         for key_id, draft in drafts.items()
     }
@@ -182,24 +181,6 @@ def _known_before(
     for key_id, starts in history.epoch_starts.items():
         if starts & past:
             yield drafts[key_id]
-
-
-def _spread(drafts: Mapping[bytes, _Draft]) -> None:
-    """Give the holders of each epoch what can be reached from it."""
-    for draft in drafts.values():
-        draft.suspects |= draft.holders
-    is_changed = True
-    while is_changed:
-        is_changed = False
-        for draft in drafts.values():
-            for key_id, _ in draft.previous:
-                inner = drafts[key_id]
-                if not (
-                    draft.holders <= inner.holders and draft.suspects <= inner.suspects
-                ):
-                    inner.holders |= draft.holders
-                    inner.suspects |= draft.suspects
-                    is_changed = True
 
 
 def _is_superseded(

@@ -149,6 +149,9 @@ def _parents(roster: Roster) -> tuple[bytes, ...]:
 
 
 def _stated(roster: Roster, identity: Identity, body: Body) -> bytes:
+    if not roster.heads:
+        message = "This device has not heard yet which devices its space has."
+        raise ConflictError(message)
     statement = sign_statement(
         roster.anchor.space, identity.signing_key(), _parents(roster), body
     )

@@ -155,6 +155,8 @@ def fold_node(key: NodeKey, entries: Mapping[str, str]) -> Node | None:
     Bases merge in the order (created, device), so the later one wins field by field
     and metadata of all is united; overlays win over every base.
     """
+    if len(entries) == 1:
+        return _fold_lone_base(key, entries)
     bases: list[tuple[int, str, _NodeBase]] = []
     overlays: dict[str, _Stamped] = {}
     for suffix, value in entries.items():
@@ -191,6 +193,25 @@ def fold_node(key: NodeKey, entries: Mapping[str, str]) -> Node | None:
     )
 
 
+def _fold_lone_base(key: NodeKey, entries: Mapping[str, str]) -> Node | None:
+    """Return what `fold_node` does of one entry, as most nodes have, but quicker."""
+    ((suffix, value),) = entries.items()
+    base = _decoded(_decode_node, value) if suffix.startswith("@") else None
+    if base is None or not _is_sound(base.created_ms, base.label):
+        return None
+    created_ms = base.created_ms
+    return Node(
+        key,
+        base.label,
+        base.type,
+        base.metadata,
+        base.network,
+        created_ms,
+        created_ms,
+        1,
+    )
+
+
 def fold_edge(
     source: NodeKey, identity: EdgeId, entries: Mapping[str, str]
 ) -> Edge | None:
@@ -207,6 +228,11 @@ def fold_edge(
         return None
     if edge_id(source, base.type, target) != identity:
         return None
+    if len(entries) == 1:
+        weight, created_ms = _weight(base.weight, 1.0), base.created_ms
+        return Edge(
+            identity, source, target, base.type, weight, base.metadata, created_ms, 1
+        )
     overlays = {
         suffix: overlay
         for suffix, value in entries.items()

@@ -14,7 +14,7 @@ Rules of this file:
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Self, TypeAlias
 
@@ -24,6 +24,8 @@ import msgspec
 from crdt.document import ShardDocument, merge
 from crdt.errors import DamagedError
 from crdt.ids import SHARD_COUNT, ShardNumber
+from crdt.shard_content import AllEntries
+from crdt.yjs_creations import Creations
 from crdt.yjs_profile import SHARD
 from crdt.yjs_update import encode_creations, join_creations, parse
 
@@ -35,6 +37,8 @@ EntryKey: TypeAlias = tuple[str, str]
 LOADED_BYTES: Final = 6 * 1024 * 1024
 """Updates of loaded shards, together; in memory they take about 3.5 times as much."""
 LOADED_COUNT: Final = 256
+_NOBODY: Final = 1
+"""Client id of a document that is only read."""
 _TAIL_ROWS: Final = 64
 _TAIL_SHARE: Final = 4
 _ROW_BITS: Final = 40
@@ -65,6 +69,17 @@ class _Shard:
     fresh: list[bytes] = field(default_factory=list)
     clocks: dict[int, int] | None = None
     """How far each client's changes are held without a gap; None if not known."""
+
+    def copied(self) -> "_Shard":
+        """Return a copy, quicker than by `dataclasses.replace`."""
+        return _Shard(
+            self.own_clock,
+            self.snapshot_bytes,
+            self.tail_count,
+            self.tail_bytes,
+            self.fresh,
+            self.clocks,
+        )
 
 
 class Shards:
@@ -137,15 +152,46 @@ class Shards:
             clocks = self._shards[number].clocks or {}
         return clocks.get(client, 0) == clock
 
-    def append(
-        self, number: ShardNumber, update: bytes, client: int, clock: int, count: int
-    ) -> None:
-        """Add a foreign update that only creates entries, `count` of them.
+    def append(self, number: ShardNumber, update: bytes, made: Creations) -> None:
+        """Add a foreign update that only creates entries.
 
-        The shard holds none of their keys, and the client's changes up to `clock`.
+        The shard holds none of their keys, and the client's changes right up to them.
         """
         self._touch(number)
-        self._append(number, _Creation(update, client, clock, count))
+        creation = _Creation(update, made.client, made.clock, len(made.entries))
+        self._append(number, creation)
+
+    def is_empty(self, number: ShardNumber) -> bool:
+        """Whether a shard holds nothing at all."""
+        shard = self._shards[number]
+        return not (shard.snapshot_bytes or shard.tail_count or shard.fresh)
+
+    def install(
+        self, number: ShardNumber, update: bytes, creations: Creations | None
+    ) -> AllEntries:
+        """Make an update that the parser accepted an empty shard; return its entries.
+
+        In the caller's transaction, without the journal. Raises `MalformedError` if it
+        does not apply; the caller then calls `undo`.
+        """
+        self._touch(number)
+        clocks, entries = _content(update, creations)
+        snapshot = pack([update])
+        self._connection.execute(
+            "INSERT OR REPLACE INTO shard"
+            " (number, own_clock, snapshot, tail_count, tail_bytes)"
+            " VALUES (?, 0, ?, 0, 0)",
+            (number, snapshot),
+        )
+        shard = self._shards[number]
+        shard.snapshot_bytes = len(snapshot)
+        shard.clocks = clocks
+        self._unload(number)
+        return entries
+
+    def own_clock(self, number: ShardNumber) -> int:
+        """Return how many changes of this device a shard holds."""
+        return self._shards[number].own_clock
 
     def replay(self, number: ShardNumber, update: bytes) -> None:
         """Take an update from the journal at start."""
@@ -307,12 +353,22 @@ class Shards:
     def _touch(self, number: int) -> None:
         if number not in self._undo:
             shard = self._shards[number]
-            self._undo[number] = (replace(shard), len(shard.fresh))
+            self._undo[number] = (shard.copied(), len(shard.fresh))
 
     def _unload(self, number: int) -> None:
         dropped = self._loaded.pop(number, None)
         if dropped is not None:
             self._loaded_bytes -= dropped[1]
+
+
+def _content(
+    update: bytes, creations: Creations | None
+) -> tuple[dict[int, int], AllEntries]:
+    """Return the state vector and the entries of a shard that an update makes."""
+    if creations is not None and creations.clock == 0:
+        return {creations.client: creations.end}, creations.by_map()
+    document = ShardDocument(_NOBODY, [update])
+    return document.clocks(), document.entries()
 
 
 def pack(pieces: Iterable[bytes]) -> bytes:

@@ -21,9 +21,15 @@ from crdt import digest, energy
 from crdt.adjacency import PRESENT
 from crdt.bodies import OpenBodies, body_hash
 from crdt.devices import OWN_DEVICE, device_number
-from crdt.early_changes import EarlyEdges, edge_over_early, node_over_early
-from crdt.events import Event
-from crdt.graph_index import VISIBLE, GraphIndex
+from crdt.early_changes import (
+    EarlyEdges,
+    edge_over_early,
+    node_over_early,
+    under_prefix,
+)
+from crdt.energy_rows import read_landmark, read_landmarks, write_landmark
+from crdt.events import Event, named
+from crdt.graph_index import GHOST, VISIBLE, GraphIndex
 from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
 from crdt.payload import Change, EnergyChange
 from crdt.read_model import node_state, read_edge, read_node
@@ -83,21 +89,30 @@ class Group:
     """The envelope that is being staged, if anybody needs to know."""
     origins: dict[int, Origin] = field(default_factory=dict)
     """By which envelope nodes changed last."""
+    _has_bodies: bool | None = None
+    """Whether any node had a body before."""
     _energised: set[int] = field(default_factory=set)
     """Ghosts that the group gave energy; it counts when they become nodes."""
 
     def name_origin(self, first: int, origin: str) -> None:
         """Say of the events from number `first` on which device made the changes."""
-        self.events[first:] = (
-            msgspec.structs.replace(event, origin=origin)
-            for event in self.events[first:]
-        )
+        self.events[first:] = [named(event, origin) for event in self.events[first:]]
 
     def node(self, number: int) -> Node | None:
         """Return a node as the group leaves it, or None for 0 and for a ghost."""
         if number in self.rows.nodes:
             return self.rows.nodes[number]
-        return read_node(self.connection, number) if number else None
+        is_ghost = self.index.states[number] == GHOST
+        return None if is_ghost else read_node(self.connection, number)
+
+    def has_body(self, number: int) -> bool:
+        """Whether a node has a text, as the group leaves it."""
+        if number in self.rows.bodies:
+            return bool(self.rows.bodies[number])
+        if self._has_bodies is None:
+            query = "SELECT EXISTS (SELECT 1 FROM body)"
+            self._has_bodies = self.connection.execute(query).fetchall() == [(1,)]
+        return self._has_bodies and bool(body_hash(self.connection, number))
 
     def is_visible(self, number: int) -> bool:
         """Whether a node shows, as the group leaves it."""
@@ -134,8 +149,7 @@ class Group:
             held = self._held(shard, NODES, prefix)
             if held:
                 node, entries = node_over_early(node, held, entries)
-            has_body = bool(body_hash(self.connection, number))
-            node = msgspec.structs.replace(node, has_body=has_body)
+            node = msgspec.structs.replace(node, has_body=self.has_body(number))
         else:
             number = self.mention(node.key)
         staged = self.entries[shard]
@@ -185,12 +199,8 @@ class Group:
 
     def refresh_landmark(self, number: int, node: Node) -> None:
         """Stage the energy of a node as its creation and the energy rows have it."""
-        rows = self.connection.execute(
-            "SELECT landmark FROM energy WHERE node = ?", (number,)
-        )
-        self.rows.landmarks[number] = energy.total(
-            node.created_ms, (landmark for (landmark,) in rows)
-        )
+        spent = read_landmarks(self.connection, number)
+        self.rows.landmarks[number] = energy.total(node.created_ms, spent)
 
     def create_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
         """Stage an edge that no device is known to have created; return its number.
@@ -276,7 +286,7 @@ class Group:
 
     def pulse(self, number: int, node: Node, amount: float) -> None:
         """Stage energy that this device's person gives to a node."""
-        before = self._accumulator(number, OWN_DEVICE)
+        before = read_landmark(self.connection, number, OWN_DEVICE)
         landmark = energy.pulsed(before, amount, self.now_ms)
         self._set_energy(number, node, OWN_DEVICE, landmark)
         change = EnergyChange(self.device, ((node.key, landmark),))
@@ -289,7 +299,7 @@ class Group:
         """Stage an accumulator from elsewhere, if it says more than is known."""
         is_own = device == self.device
         row = OWN_DEVICE if is_own else device_number(self.connection, device)
-        if landmark > self._accumulator(number, row):
+        if landmark > read_landmark(self.connection, number, row):
             self._set_energy(number, self.node(number), row, landmark)
             key = self.index.keys.key(number)
             self.changes.append(EnergyChange(device, ((key, landmark),)))
@@ -318,16 +328,9 @@ class Group:
 
     def _held(self, shard: ShardNumber, name: str, prefix: str) -> Entries:
         """Return the entries under a prefix: those of a document, then staged ones."""
-        held = {
-            key.removeprefix(prefix): value
-            for key, value in self.held_entries(shard)[name].items()
-            if key.startswith(prefix)
-        }
-        return held | {
-            key.removeprefix(prefix): value
-            for (where, key), value in self.entries[shard].items()
-            if where == name and key.startswith(prefix)
-        }
+        staged = self.entries[shard].items()
+        here = {key: value for (where, key), value in staged if where == name}
+        return under_prefix({**self.held_entries(shard)[name], **here}, prefix)
 
     def _write_edge_entries(self, edge: Edge, entries: Entries) -> None:
         """Stage entries of an edge that its shard may hold already."""
@@ -340,21 +343,10 @@ class Group:
     def _shard(self, key: NodeKey) -> ShardNumber:
         return shard_of(self.keys.shard_secret, key)
 
-    def _accumulator(self, number: int, device: int) -> float:
-        row = self.connection.execute(
-            "SELECT landmark FROM energy WHERE node = ? AND device = ?",
-            (number, device),
-        ).fetchone()
-        return energy.EMPTY if row is None else float(row[0])
-
     def _set_energy(
         self, number: int, node: Node | None, device: int, landmark: float
     ) -> None:
-        self.connection.execute(
-            "INSERT INTO energy (node, device, landmark) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (node, device) DO UPDATE SET landmark = ?3",
-            (number, device, landmark),
-        )
+        write_landmark(self.connection, number, device, landmark)
         if node is None:
             self._energised.add(number)
         else:
@@ -402,8 +394,7 @@ class Group:
                 self._count_edge(edge, sign)
 
     def _body_element(self, number: int, node: Node) -> int:
+        text_hash = body_hash(self.connection, number)
         if number in self.rows.bodies:
             text_hash = hashlib.sha256(self.rows.bodies[number].encode()).digest()
-        else:
-            text_hash = body_hash(self.connection, number)
         return digest.body_element(self.keys.digest_key, node.key, text_hash)

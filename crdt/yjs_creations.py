@@ -34,6 +34,18 @@ class Creations:
     entries: Sequence[tuple[str, str, str]]
     """(map name, key, value), each key once."""
 
+    @property
+    def end(self) -> int:
+        """One past the clock of the last entry."""
+        return self.clock + len(self.entries)
+
+    def by_map(self) -> dict[str, dict[str, str]]:
+        """Return values by map and key."""
+        content: dict[str, dict[str, str]] = {root: {} for root in _HEADS.values()}
+        for root, key, value in self.entries:
+            content[root][key] = value
+        return content
+
 
 def read_creations(update: bytes) -> Creations | None:
     """Return the entries that an update creates, None if it does anything else."""

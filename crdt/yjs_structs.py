@@ -20,7 +20,7 @@ from crdt.yjs_bytes import (
 from crdt.yjs_profile import STRING, Profile
 
 _GC: Final = 0
-_SKIP: Final = 10
+SKIP: Final = 10
 _CONTENT: Final = 0x1F
 HAS_KEY: Final = 0x20
 _HAS_RIGHT: Final = 0x40
@@ -77,24 +77,28 @@ def _read_structs(
     clock, at = read_clock(data, at)
     first = end = run = clock
     for _ in range(count):
-        info = data[at]
-        at += 1
-        if info == _SKIP:
-            skipped, at = read_length(data, at)
-            clock += skipped
-        else:
-            if clock != end:
-                run = clock
-            if info == _GC:
-                length, at = read_length(data, at)
-            else:
-                length, at = _read_item(data, at, (info, client, clock), profile, found)
-            end = clock = clock + length
+        is_skip = data[at] == SKIP
+        if not is_skip and clock != end:
+            run = clock
+        length, at = read_struct(data, at, (client, clock), profile, found)
+        clock += length
+        if not is_skip:
+            end = clock
         if clock > MAX_CLOCK:
             raise MalformedError("update: a clock is too large")
     found.clients[client] = (first, end)
     found.needs[client] = run
     return at
+
+
+def read_struct(
+    data: bytes, at: int, place: Id, profile: Profile, found: Findings
+) -> tuple[int, int]:
+    """Read the struct at `place`; return how many clocks it takes, and its end."""
+    info = data[at]
+    if info in (_GC, SKIP):
+        return read_length(data, at + 1)
+    return _read_item(data, at + 1, (info, *place), profile, found)
 
 
 def _read_item(

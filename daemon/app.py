@@ -8,7 +8,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,18 +18,14 @@ from typing import Final
 
 import msgspec
 
-from consensus.embedder import Embedder
-from consensus.model_folder import find_model
+from crdt.committed import Committed
 from crdt.database import Database, store_errors
-from crdt.envelope_reader import EnvelopeReader
 from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
 from crdt.key_sources import StoreKey
-from crdt.meaning_reader import MeaningReader
-from crdt.replica import Committed, Replica
-from daemon.admitting import RosterAdmission
+from crdt.replica import Replica
 from daemon.api.openapi import openapi_document
 from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
@@ -39,17 +35,14 @@ from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
 from daemon.home_exchange import take_over
-from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
-from daemon.meaning.meaning import TURNED_OFF, Meaning
-from daemon.meaning.thoughts import Thoughts
-from daemon.mesh.calling import SIGNAL
-from daemon.mesh.mesh import Clocks, Mesh
-from daemon.mesh.overview import Overview
+from daemon.meaning.meaning import Meaning
+from daemon.meaning.opening import open_meaning
+from daemon.mesh.mesh import Mesh
+from daemon.mesh.space_view import Clocks
 from daemon.metrics import Metrics
-from daemon.nearby import NearbyInviters, own_addresses
 from daemon.notify import (
     ALIVE,
     READY,
@@ -60,14 +53,10 @@ from daemon.notify import (
     writes_to_journal,
 )
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Base, open_peering
 from daemon.setup import Secrets, initialise, load_secrets, open_key
 from daemon.tickets import Tickets
-from transport.discovery import Discovery
-from transport.endpoint import Endpoint, Handler
-from transport.local_addresses import local_addresses
 from transport.switchboard import steady_ms
-from transport.tokens import TOKEN_BYTES, Ring, ring
 
 STOPPED: Final = 0
 _COLLECT_AFTER: Final = (10_000, 20, 100)
@@ -124,19 +113,12 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with (
         _service(home, key, config) as service,
-        Endpoint(config.peer_port, _handlers(service)) as endpoint,
+        service.peering.serving(config.peer_port, is_seen=config.discovery),
         ApiServer(service, config.port) as server,
-        AsyncExitStack() as more,
     ):
-        service.mesh.peer_port = endpoint.port
-        await more.enter_async_context(service.mesh)
-        discovery = None
-        if config.discovery:
-            discovery = await more.enter_async_context(
-                _discovery(service, endpoint.port)
-            )
         url = f"http://127.0.0.1:{server.port}"
-        record = RunRecord(os.getpid(), server.port, endpoint.port, url)
+        peer_port, joiner = service.peering.port, service.peering.joiner
+        record = RunRecord(os.getpid(), server.port, peer_port, url)
         with announced(home, record):
             # What exists now lives as long as the daemon: no need to look at it again.
             gc.freeze()
@@ -147,17 +129,16 @@ async def _serve(home: Path, config: Config, key: StoreKey) -> Config | None:
                 background = (
                     tasks.create_task(_keep_watchdog()),
                     tasks.create_task(_stop_with(service.owner, stop)),
-                    tasks.create_task(_stop_when_joined(service.joiner, stop)),
-                    tasks.create_task(service.pairing.keep_time()),
-                    tasks.create_task(_follow(service.mesh, discovery)),
+                    tasks.create_task(_stop_when_joined(joiner, stop)),
+                    tasks.create_task(service.peering.pairing.keep_time()),
                 )
                 await stop.wait()
                 notify(os.environ, STOPPING)
                 for task in background:
                     task.cancel()
-    if not service.joiner.has_joined.is_set():
+    if not joiner.has_joined.is_set():
         return None
-    return msgspec.structs.replace(config, port=server.port, peer_port=endpoint.port)
+    return msgspec.structs.replace(config, port=server.port, peer_port=peer_port)
 
 
 async def _keep_watchdog() -> None:
@@ -174,150 +155,99 @@ async def _stop_with(owner: Owner, stop: asyncio.Event) -> None:
     stop.set()
 
 
-def _handlers(service: Service) -> Mapping[str, Handler]:
-    """Return what is done with requests to the endpoint, by name."""
-    return {HANDLER_NAME: service.pairing.answer, SIGNAL: service.mesh.signal}
-
-
-async def _follow(mesh: Mesh, discovery: Discovery | None) -> None:
-    """Let the mesh know who is near."""
-    if discovery is not None:
-        await mesh.follow_discovery(discovery)
-
-
-@asynccontextmanager
-async def _discovery(service: Service, port: int) -> AsyncIterator[Discovery]:
-    """Be seen by members on the local network, and by whoever is invited."""
-
-    def known() -> Ring:
-        replica = service.owner.replica
-        return ring(service.identity.device, replica.roster.ranked, replica.keys)
-
-    async with Discovery(port, known, local_addresses, _wall_ms) as discovery:
-        service.pairing.offering = lambda nameplate: discovery.offering(
-            nameplate, os.urandom(TOKEN_BYTES)
-        )
-        yield discovery
-
-
 async def _stop_when_joined(joiner: HomeJoiner, stop: asyncio.Event) -> None:
     """Make room for the device that takes this one's place."""
     await joiner.has_joined.wait()
     stop.set()
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The store of a home, and who reads and writes it."""
+
+    database: Database
+    held: Secrets
+    owner: Owner
+    watchers: "_Watchers"
+    reader: GraphReader
+    slow_reader: GraphReader
+    threads: ThreadPoolExecutor
+
+
 @asynccontextmanager
-async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
-    """Open the store and everything that reads and writes it."""
-    started_ms = _wall_ms()
-    metrics = Metrics()
+async def _opened(home: Path, key: StoreKey) -> AsyncIterator[_Opened]:
+    """Open the store."""
     with Database(home, key.key) as database:
         held = load_secrets(database.writer)
-        watchers = _Watchers(metrics, EventLog(0))
-        async with AsyncExitStack() as open_parts:
-            owner = await open_parts.enter_async_context(
+        watchers = _Watchers(Metrics(), EventLog(0))
+        async with AsyncExitStack() as parts:
+            owner = await parts.enter_async_context(
                 Owner(_opener(database, held), _wall_ms, _monotonic_ms, watchers.tell)
             )
             watchers.events.last = owner.replica.totals.events
             index = owner.replica.index
-            reader = open_parts.enter_context(GraphReader(database, index))
-            slow_reader = open_parts.enter_context(GraphReader(database, index))
+            reader = parts.enter_context(GraphReader(database, index))
+            slow_reader = parts.enter_context(GraphReader(database, index))
             threads = ThreadPoolExecutor(1, "reader")
-            open_parts.callback(threads.shutdown, cancel_futures=True)
-            store = _body_store(owner, slow_reader, threads)
-            watchers.live_bodies = await open_parts.enter_async_context(
-                LiveBodies(store, _monotonic_ms)
-            )
-            envelopes = open_parts.enter_context(
-                EnvelopeReader(database, held.identity.device)
-            )
-            watchers.meaning = meaning = await open_parts.enter_async_context(
-                _meaning(database, owner, config, open_parts)
-            )
-            carriers = ThreadPoolExecutor(1, "envelopes")
-            open_parts.callback(carriers.shutdown, cancel_futures=True)
-            watchers.mesh = mesh = Mesh(
-                owner,
-                held.identity,
-                envelopes,
-                carriers,
-                _clocks(),
-                servers=config.ice,
-            )
-            service = Service(
-                home=home,
-                token=api_token(home),
-                space=format_id(held.keys.space_id),
-                identity=held.identity,
-                key_source=key.source,
-                owner=owner,
-                mesh=mesh,
-                devices=Overview(mesh, owner, _wall_ms, os.urandom),
-                live_bodies=watchers.live_bodies,
-                meaning=meaning,
-                thoughts=_thoughts(meaning, owner, open_parts),
-                reader=reader,
-                slow_reader=slow_reader,
-                threads=threads,
-                events=watchers.events,
-                tickets=Tickets(os.urandom),
-                metrics=metrics,
-                pairing=_pairing(held, owner, mesh),
-                joiner=HomeJoiner(home, key, owner, NearbyInviters(), _wall_ms),
-                openapi=openapi_document(ROUTES, VERSION),
-                wall_ms=_wall_ms,
-                started_ms=started_ms,
-                snapshot=lambda: GraphSnapshot(database, index, held.identity.device),
-            )
-            yield service
+            parts.callback(threads.shutdown, cancel_futures=True)
+            yield _Opened(database, held, owner, watchers, reader, slow_reader, threads)
 
 
-def _meaning(
-    database: Database, owner: Owner, config: Config, open_parts: AsyncExitStack
-) -> Meaning:
-    reader = open_parts.enter_context(MeaningReader(database, owner.replica.index))
-    threads = ThreadPoolExecutor(1, "meaning")
-    open_parts.callback(threads.shutdown, cancel_futures=True)
-
-    def embedder(folder: Path) -> Embedder:
-        return Embedder(
-            folder,
-            _monotonic_ms,
-            threads=config.embedding_threads,
-            idle_ms=config.embedding_idle_seconds * 1000,
+@asynccontextmanager
+async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[Service]:
+    """Open the store and everything that works with it."""
+    started_ms = _wall_ms()
+    async with _opened(home, key) as opened, AsyncExitStack() as parts:
+        held, owner, watchers = opened.held, opened.owner, opened.watchers
+        live = LiveBodies(_body_store(opened), _monotonic_ms)
+        watchers.live_bodies = await parts.enter_async_context(live)
+        peering = open_peering(
+            parts,
+            Base(home, key, held, opened.database, owner, _clocks()),
+            config.ice,
+            live,
+        )
+        watchers.mesh = peering.mesh
+        meaning, thoughts = await open_meaning(
+            parts, opened.database, owner, config, _clocks()
+        )
+        watchers.meaning = meaning
+        yield Service(
+            home=home,
+            token=api_token(home),
+            space=format_id(held.keys.space_id),
+            identity=held.identity,
+            key_source=key.source,
+            owner=owner,
+            live_bodies=live,
+            meaning=meaning,
+            thoughts=thoughts,
+            reader=opened.reader,
+            slow_reader=opened.slow_reader,
+            threads=opened.threads,
+            events=watchers.events,
+            tickets=Tickets(os.urandom),
+            metrics=watchers.metrics,
+            peering=peering,
+            openapi=openapi_document(ROUTES, VERSION),
+            wall_ms=_wall_ms,
+            started_ms=started_ms,
+            snapshot=_snapshots(opened),
         )
 
-    if not config.embeddings:
-        return Meaning(owner, reader, threads, embedder, None, cause_if_none=TURNED_OFF)
-    named = None if config.model is None else Path(config.model).expanduser()
-    folder = find_model(named, os.environ)
-    return Meaning(owner, reader, threads, embedder, folder)
+
+def _snapshots(opened: _Opened) -> Callable[[], GraphSnapshot]:
+    index, device = opened.owner.replica.index, opened.held.identity.device
+    return lambda: GraphSnapshot(opened.database, index, device)
 
 
-def _thoughts(meaning: Meaning, owner: Owner, open_parts: AsyncExitStack) -> Thoughts:
-    thoughts = Thoughts(meaning, owner, os.urandom)
-    open_parts.callback(thoughts.stop)
-    return thoughts
-
-
-def _pairing(held: Secrets, owner: Owner, mesh: Mesh) -> Pairing:
-    def addresses() -> Sequence[str]:
-        return own_addresses(mesh.peer_port)
-
-    admission = RosterAdmission(
-        owner=owner,
-        identity=held.identity,
-        space=held.keys.space,
-        addresses=addresses,
+def _clocks() -> Clocks:
+    return Clocks(
         wall_ms=_wall_ms,
+        steady_ms=lambda: int(steady_ms()),
+        awake_ms=_monotonic_ms,
         randomness=os.urandom,
-        tell=mesh.roster_changed,
-    )
-    return Pairing(
-        admission,
-        addresses=addresses,
-        monotonic_ms=_monotonic_ms,
-        randomness=os.urandom,
+        dice=random.random,
     )
 
 
@@ -344,14 +274,12 @@ class _Watchers:
             self.live_bodies.tell(committed)
 
 
-def _body_store(
-    owner: Owner, reader: GraphReader, threads: ThreadPoolExecutor
-) -> BodyStore:
+def _body_store(opened: _Opened) -> BodyStore:
     async def missing(key: NodeKey, state: bytes) -> tuple[bytes, bytes]:
-        loop, ask = asyncio.get_running_loop(), reader.missing_of_body
-        return await loop.run_in_executor(threads, ask, key, state)
+        loop, ask = asyncio.get_running_loop(), opened.slow_reader.missing_of_body
+        return await loop.run_in_executor(opened.threads, ask, key, state)
 
-    return BodyStore(owner.write, missing)
+    return BodyStore(opened.owner.write, missing)
 
 
 def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
@@ -361,16 +289,6 @@ def _opener(database: Database, held: Secrets) -> Callable[[], Replica]:
         held.keys,
         randomness=os.urandom,
         monotonic_ms=_monotonic_ms,
-    )
-
-
-def _clocks() -> Clocks:
-    return Clocks(
-        wall_ms=_wall_ms,
-        steady_ms=lambda: int(steady_ms()),
-        awake_ms=_monotonic_ms,
-        randomness=os.urandom,
-        dice=random.random,
     )
 
 

@@ -10,8 +10,9 @@ from typing import Final
 import msgspec
 
 from crdt.commands import AnyCommand
+from crdt.committed import Committed
 from crdt.errors import RefusedError
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.faults import decoding_fault
 from daemon.memory import uncollected
 

@@ -21,8 +21,9 @@ from crdt.commands import (
     PutEdge,
     PutNode,
 )
+from crdt.committed import Committed
 from crdt.errors import RefusedError
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.interchange.formats import Format
 from daemon.interchange.records import Failure, IfAbsent, Imported
 from daemon.owner import Owner

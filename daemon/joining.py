@@ -8,12 +8,14 @@ Rules of this file:
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
 
-from crdt.errors import FractalityError, NotFoundError, PeerError
+from crdt.errors import FractalityError, InvalidError, NotFoundError, PeerError
 from crdt.identity import DEVICE_RANDOMNESS_BYTES
-from transport.endpoint import PostError
+from transport.addresses import Address, parse_address
+from transport.endpoint import PostError, post
 from transport.gift import Joined, examine, newcomer, unfinished_identity
 from transport.joining import Action, Ask, Consent, Ended, Examine, Joining
 from transport.joining import Joined as Finished
@@ -24,10 +26,9 @@ from transport.pairing_messages import ATTEMPT_BYTES
 HANDLER_NAME: Final = "pair"
 """Of the endpoint."""
 MAX_REPEATS: Final = 5
-REPEAT_SECONDS: Final = 1.0
 FIND_SECONDS: Final = 20.0
 
-Post: TypeAlias = Callable[[str, str, bytes], Awaitable[bytes]]
+Post: TypeAlias = Callable[[Address, str, bytes], Awaitable[bytes]]
 """`transport.endpoint.post`."""
 _Expected = TypeVar("_Expected", Consent, Examine, Finished)
 
@@ -35,7 +36,7 @@ _Expected = TypeVar("_Expected", Consent, Examine, Finished)
 class Finder(Protocol):
     """Looks for inviters on the local network."""
 
-    def find_inviters(self, nameplate: int) -> AsyncIterator[str]:
+    def find_inviters(self, nameplate: int) -> AsyncIterator[Address]:
         """Yield the addresses of devices that invite under a number, as they appear."""
 
 
@@ -48,6 +49,16 @@ class PairingLostError(FractalityError):
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """How inviters are reached."""
+
+    post: Post = post
+    finder: Finder | None = None
+    repeat_seconds: float = 1.0
+    """How long to wait before a question is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Applicant:
     """A device that wants to join, as far as it depends on where it is made."""
 
@@ -55,44 +66,47 @@ class Applicant:
     randomness: Callable[[int], bytes]
     keep: Callable[[Joined], Awaitable[None]]
     """Makes the device durable, but not yet this home's."""
-    post: Post
-    finder: Finder | None
+    ways: Ways
 
 
-async def join(applicant: Applicant, link: PairingLink, address: str | None) -> Joined:
+async def join(
+    applicant: Applicant, link: PairingLink, address: Address | None
+) -> Joined:
     """Join by the first address at which an inviter answers.
 
     Raises `PairingError`, `NoInviterError` or `PairingLostError`, each with a sentence
     for the person, or what `keep` raises.
     """
-    found = _places(applicant.finder, link, address)
+    finder = applicant.ways.finder
     try:
         async with asyncio.timeout(FIND_SECONDS) as patience:
-            async for place in found:
+            async for place in _places(finder, link, address):
                 joining = Joining(
                     link.code, applicant.randomness(ATTEMPT_BYTES), applicant.randomness
                 )
                 hello = joining.start().message
                 try:
-                    welcome = await applicant.post(place, HANDLER_NAME, hello)
+                    welcome = await applicant.ways.post(place, HANDLER_NAME, hello)
                 except PostError:
                     continue
                 patience.reschedule(None)
                 return await _Talk(applicant, place, joining).to_the_end(welcome)
     except TimeoutError:
         pass
-    raise NoInviterError(
-        _nobody(link, address, is_seeking=applicant.finder is not None)
-    )
+    raise NoInviterError(_nobody(link, address, is_seeking=finder is not None))
 
 
 async def _places(
-    finder: Finder | None, link: PairingLink, address: str | None
-) -> AsyncIterator[str]:
+    finder: Finder | None, link: PairingLink, address: Address | None
+) -> AsyncIterator[Address]:
     """Yield where to knock: where the person says, else all places that are known."""
-    for each in link.addresses if address is None else (address,):
-        yield each
-    if address is None and finder is not None:
+    if address is not None:
+        yield address
+        return
+    for text in link.addresses:
+        with suppress(InvalidError):
+            yield parse_address(text)
+    if finder is not None:
         async for each in finder.find_inviters(link.code.nameplate):
             yield each
 
@@ -102,7 +116,7 @@ class _Talk:
     """A try with an inviter that answers."""
 
     applicant: Applicant
-    place: str
+    place: Address
     joining: Joining
 
     async def to_the_end(self, welcome: bytes) -> Joined:
@@ -144,20 +158,22 @@ class _Talk:
     async def _answer(self, question: bytes) -> bytes:
         for _ in range(MAX_REPEATS):
             try:
-                return await self.applicant.post(self.place, HANDLER_NAME, question)
+                return await self.applicant.ways.post(
+                    self.place, HANDLER_NAME, question
+                )
             except PostError:
-                await asyncio.sleep(REPEAT_SECONDS)
+                await asyncio.sleep(self.applicant.ways.repeat_seconds)
         raise PairingLostError(f"{_SILENT} {_AGAIN}")
 
     async def _tell(self, message: bytes) -> None:
         """Send what is a courtesy: if it does not arrive, time does the same."""
         try:
-            await self.applicant.post(self.place, HANDLER_NAME, message)
+            await self.applicant.ways.post(self.place, HANDLER_NAME, message)
         except PostError:
             return
 
 
-def _nobody(link: PairingLink, address: str | None, *, is_seeking: bool) -> str:
+def _nobody(link: PairingLink, address: Address | None, *, is_seeking: bool) -> str:
     number = link.code.nameplate
     if address is not None:
         where = f"Nobody who invites devices answers at {address}."

@@ -25,7 +25,7 @@ from daemon.home_exchange import (
     take_over,
     write_device,
 )
-from daemon.joining import Applicant, Finder, Post, join
+from daemon.joining import Applicant, Ways, join
 from daemon.owner import Owner
 from daemon.setup import (
     AskPassphrase,
@@ -34,8 +34,7 @@ from daemon.setup import (
     open_key,
     refuse_existing,
 )
-from transport.addresses import parse_address
-from transport.endpoint import post
+from transport.addresses import Address
 from transport.gift import Joined
 from transport.pairing_code import PairingLink
 
@@ -84,12 +83,12 @@ def check_replaceable(replica: Replica) -> None:
 def join_home(
     home: Path,
     link: PairingLink,
-    address: str | None,
+    address: Address | None,
     *,
     name: str | None,
     key_source: Source | None,
     ask_passphrase: AskPassphrase | None,
-    finder: Finder | None,
+    ways: Ways,
     environment: Mapping[str, str] = os.environ,
 ) -> JoinResult:
     """Make the device of a home that no daemon serves one of the inviter's person.
@@ -109,18 +108,11 @@ def join_home(
             async def keep(joined: Joined) -> None:
                 write_device(folder, key.key, joined, _wall_ms())
 
-            applicant = Applicant(
-                name or _host_name(), secrets.token_bytes, keep, post_to, finder
-            )
+            applicant = Applicant(name or _host_name(), secrets.token_bytes, keep, ways)
             joined = asyncio.run(join(applicant, link, address))
             settle(home)
         take_over(home)
     return join_result(joined, key.source)
-
-
-async def post_to(place: str, name: str, body: bytes) -> bytes:
-    """Ask the endpoint at an address as a person types it."""
-    return await post(parse_address(place), name, body)
 
 
 @dataclass(slots=True)
@@ -130,14 +122,15 @@ class HomeJoiner:
     home: Path
     key: StoreKey
     owner: Owner
-    finder: Finder | None
+    ways: Ways
     wall_ms: Callable[[], int]
-    post: Post = post_to
     has_joined: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when `take_over` has something to do: stop serving, call it, serve again."""
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def join(self, link: PairingLink, address: str | None, name: str) -> Joined:
+    async def join(
+        self, link: PairingLink, address: Address | None, name: str
+    ) -> Joined:
         """Join, with a device of that name.
 
         Raises what kept it from joining; then everything goes on as before.
@@ -156,9 +149,7 @@ class HomeJoiner:
                     # What was written after this would be lost with the store.
                     await self.owner.retire(check_replaceable)
 
-                applicant = Applicant(
-                    name, secrets.token_bytes, keep, self.post, self.finder
-                )
+                applicant = Applicant(name, secrets.token_bytes, keep, self.ways)
                 try:
                     joined = await join(applicant, link, address)
                     settle(self.home)

@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from crdt.commands import Executable
+from crdt.committed import Committed
 from crdt.errors import RefusedError, StoreError
 from crdt.execution import Outcome
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.faults import places
 from daemon.upkeep import Upkeep
 
@@ -144,8 +145,7 @@ class Owner:
 
     def tell(self, committed: Committed) -> None:
         """From the owner's thread: let the loop know of a commit that a task made."""
-        if committed.events or committed.advanced or committed.bodies:
-            self._loop.call_soon_threadsafe(self._tell, committed)
+        self._loop.call_soon_threadsafe(self._tell, committed)
 
     async def _hand_over(self, work: _Work, done: "Future[Result]") -> Result:
         if not self._thread.is_alive():

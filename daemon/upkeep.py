@@ -7,7 +7,8 @@ most if the machine is switched off next: envelopes, compaction, the saved index
 from collections.abc import Callable
 from typing import Final
 
-from crdt.replica import Committed, Replica
+from crdt.committed import Committed
+from crdt.replica import Replica
 from daemon.memory import release_memory
 
 _QUIET_SECONDS: Final = 0.5

@@ -1,253 +1,370 @@
-"""A session over a link: the one place where its actions are carried out.
+"""Carries one session over one link: the only place that waits for either.
 
-Rules of this file:
+Specification: docs/protocol/sync.md. Rules of this file:
 
-1. Reading never waits for writing: two devices that both have much to say would
-   otherwise wait for each other for ever. What is to be written is bounded by the
-   session's window.
-2. Whatever ends one part ends all: nothing goes on over a link that is over.
+1. The session decides, the port stores, the link sends; nothing is decided here.
+2. Frames of a kind leave in the order in which the session made them. What the store is
+   asked goes to it in order as well, readings beside writings.
+3. Everything that waits is bounded: data by the credit of the session, small frames by
+   `MAX_WAITING_BYTES`, beyond which the peer has stopped reading.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, TypeAlias, assert_never
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
 
-from crdt.errors import PeerError
+from crdt.errors import DiskFullError, MalformedError, PeerError
 from crdt.ids import DeviceId
 from transport.frames import (
-    Addresses,
-    AnyFrame,
-    Forward,
-    Part,
-    Presence,
-    decode_frame,
-    encode_frame,
+    Aside,
+    Condition,
+    PartialCheckpoint,
+    Refusal,
+    UnknownVersionError,
+    decode,
+    encode,
 )
-from transport.giving import Load
 from transport.link import Link, LinkClosedError
 from transport.sync import SyncSession
 from transport.sync_actions import (
-    Acknowledged,
     Action,
     AskCheckpoint,
-    Compared,
+    Checkpoint,
     End,
-    Ending,
-    Envelope,
-    Hear,
+    EndCause,
+    Hand,
+    Holdings,
+    Keep,
+    KeepCheckpointPart,
     KeepStatements,
-    LoadPart,
+    Load,
+    LoadCheckpointPart,
     LoadStatements,
-    Local,
-    Moved,
-    Received,
+    News,
+    NoteAcknowledged,
+    Report,
+    RosterState,
     Send,
-    Stalled,
+    WriteCheckpoint,
 )
-from transport.taking import Keep, KeepPart
+from transport.sync_states import State
 
-MAX_EPHEMERAL_WAITING: Final = 64
-"""What is only of use now is dropped when so much waits to be written."""
+MAX_WAITING_BYTES: Final = 2 * 1024 * 1024
 FAREWELL_SECONDS: Final = 2.0
-Told: TypeAlias = Acknowledged | Compared | Moved | Stalled | Received
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of envelopes that a peer sent."""
+
+    holdings: Holdings
+    accepted: int
+    """How many of them were new and are durable now."""
+    refusals: Sequence[tuple[DeviceId, int, Refusal]]
+    """Of each device the first that was refused, and why."""
 
 
 class ReplicaPort(Protocol):
-    """What a session needs of this device's replica of the space."""
+    """What a session needs of the replica and of who composes both.
 
-    def local(self) -> Local:
-        """Return what is held durably now."""
+    What is kept is durable on return. Each of the keeping methods may raise
+    `DiskFullError`, or `PeerError` for what no honest peer sends.
+    """
 
-    async def load(
-        self, device: DeviceId, after: int, max_bytes: int
-    ) -> Sequence[bytes]:
-        """Return envelopes after a number, nothing if the next is not held any more."""
+    async def keep(self, envelopes: Sequence[bytes]) -> Stored:
+        """Check and store envelopes; duplicates are neither new nor refused."""
 
-    async def keep(self, envelopes: Sequence[bytes]) -> None:
-        """Make envelopes durable as far as they are acceptable."""
+    async def load(self, device: DeviceId, after: int, max_bytes: int) -> list[bytes]:
+        """Return the envelopes of a device from number `after` + 1 on.
 
-    async def load_statements(self, hashes: frozenset[bytes]) -> Sequence[bytes]:
-        """Return statements of the roster by their hashes."""
+        At least one, even if it is larger; none if they are pruned.
+        """
 
-    async def keep_statements(self, encoded: Sequence[bytes]) -> None:
-        """Make statements durable as far as they are acceptable."""
+    async def keep_statements(self, statements: Sequence[bytes]) -> RosterState:
+        """Check and store statements."""
 
-    async def load_part(self, number: int) -> Part | None:
-        """Return a part of a checkpoint; 0 begins a new one. None if there is none."""
+    async def load_statements(self, hashes: Sequence[bytes]) -> list[bytes]:
+        """Return accepted statements, in the order of `hashes`."""
 
-    async def keep_part(self, part: Part) -> None:
-        """Make a part of a checkpoint durable; raises a `PeerError` if it is bad."""
+    async def note_acknowledged(self, vector: Mapping[DeviceId, int]) -> None:
+        """Remember what the peer holds durably: entries that grew."""
 
-    def ask_checkpoint(self) -> None:
-        """Wish for a checkpoint from now on."""
+    async def write_checkpoint(self, partial: PartialCheckpoint | None) -> Checkpoint:
+        """Make the whole state ready; go on with `partial` if it is still there."""
 
-    def tell(self, told: Told) -> None:
-        """Take note of how the peer stands."""
+    async def load_checkpoint_part(self, checkpoint: bytes, index: int) -> bytes:
+        """Return a part, of at most `MAX_PART_BYTES`."""
 
-    def hear(self, frame: Presence | Addresses | Forward) -> None:
-        """Take what the peer says beside the graph."""
+    async def keep_checkpoint_part(self, part: KeepCheckpointPart) -> Holdings:
+        """Store a part; the last one makes the vector jump."""
+
+    def admit_checkpoint(self) -> bool:
+        """Whether the peer may give a checkpoint now: one is taken in at a time.
+
+        If not, `Exchange.checkpoint_possible` has to be called when that one is over.
+        """
+
+    def hand(self, frame: Aside) -> None:
+        """Take a frame that is no matter of the session."""
+
+    def report(self, news: News) -> None:
+        """Take what is new about the session."""
+
+
+Writing: TypeAlias = Keep | KeepStatements | KeepCheckpointPart | NoteAcknowledged
+Reading: TypeAlias = Load | LoadStatements | WriteCheckpoint | LoadCheckpointPart
 
 
 class Exchange:
-    """One session on one link."""
+    """One session on one link, from hello to the end."""
 
     def __init__(
         self,
         session: SyncSession,
         link: Link,
         port: ReplicaPort,
-        *,
-        now_ms: Callable[[], int],
-        wall_ms: Callable[[], int],
-        greeting: Sequence[Presence | Addresses] = (),
+        clock_ms: Callable[[], int],
     ) -> None:
-        """Say nothing yet; `greeting` is said once the session has begun."""
-        self.session = session
+        self._session = session
         self._link = link
         self._port = port
-        self._now_ms = now_ms
-        self._wall_ms = wall_ms
-        self._greeting = greeting
-        self._control: asyncio.Queue[AnyFrame | None] = asyncio.Queue()
-        self._bulk: asyncio.Queue[AnyFrame | None] = asyncio.Queue()
-        self._timing = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
-        self.ending: Ending | None = None
-        """Why the session ended, if it was not the link that ended it."""
+        self._clock_ms = clock_ms
+        """A clock that does not step."""
+        self._control = _Outbox()
+        self._bulk = _Outbox()
+        self._writings: asyncio.Queue[Writing] = asyncio.Queue()
+        self._readings: asyncio.Queue[Reading] = asyncio.Queue()
+        self._is_due = asyncio.Event()
+        self._ended: asyncio.Future[EndCause] = asyncio.Future()
 
-    async def run(self) -> None:
-        """Exchange until the session or the link is over."""
+    async def run(
+        self, wall_ms: int, partial: PartialCheckpoint | None = None
+    ) -> EndCause:
+        """Carry the session to its end; return why it ended.
+
+        The link is closed then. Raises `LinkClosedError` if that came first.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._read())
-                tasks.create_task(self._write(self._control, is_bulk=False))
-                tasks.create_task(self._write(self._bulk, is_bulk=True))
-                tasks.create_task(self._keep_time())
-                self._perform(self.session.start(self._wall_ms()))
-                for frame in self._greeting:
-                    self.say(frame)
-        except* LinkClosedError:
-            pass
+                running = [tasks.create_task(each) for each in self._duties()]
+                now_ms = self._clock_ms()
+                self._perform(self._session.start(now_ms, wall_ms, partial))
+                await self._ended
+                await self._say_farewell()
+                for task in running:
+                    task.cancel()
+        except* LinkClosedError as group:
+            if not self._ended.done():
+                raise _first(group) from None
         finally:
-            self._tasks = None
+            await self._link.aclose()
+        return self._ended.result()
 
-    def update(self, fresh: Sequence[Envelope]) -> None:
-        """Take note that something became durable here."""
-        self._perform(self.session.update(self._port.local(), fresh, self._now_ms()))
+    def _duties(self) -> list[Coroutine[None, None, None]]:
+        return [
+            self._receive(),
+            self._send(self._control, is_bulk=False),
+            self._send(self._bulk, is_bulk=True),
+            self._write(),
+            self._read(),
+            self._expire(),
+        ]
 
-    def remove_peer(self) -> None:
-        """Let the peer know that it was removed, then end."""
-        self._perform(self.session.remove_peer())
+    def tell(self, frame: Aside) -> None:
+        """Send a frame that is no matter of the session, unless the way is full."""
+        is_over = self._session.state in {State.GREETING, State.ENDED}
+        if not is_over and self._control.waiting_bytes < MAX_WAITING_BYTES // 2:
+            self._control.put(encode(frame))
 
-    def say(self, frame: Presence | Addresses | Forward) -> None:
-        """Say something beside the graph; it may be lost."""
-        if self._control.qsize() < MAX_EPHEMERAL_WAITING:
-            self._control.put_nowait(frame)
+    def advanced(
+        self, envelopes: Sequence[tuple[DeviceId, int, bytes]], holdings: Holdings
+    ) -> None:
+        """Take what a commit of the replica made new."""
+        self._perform(self._session.advanced(envelopes, holdings, self._clock_ms()))
 
-    async def _read(self) -> None:
+    def roster_changed(self, roster: RosterState) -> None:
+        """Take what the roster has become."""
+        self._perform(self._session.roster_changed(roster, self._clock_ms()))
+
+    def condition_changed(self, condition: Condition) -> None:
+        """Take whether this device takes envelopes."""
+        self._perform(self._session.condition_changed(condition, self._clock_ms()))
+
+    def checkpoint_possible(self) -> None:
+        """Take note that no other device gives a checkpoint any more."""
+        self._perform(self._session.checkpoint_possible(self._clock_ms()))
+
+    def stop(self, cause: EndCause = EndCause.STOPPED) -> None:
+        """End the session; `run` returns when the peer has been told."""
+        self._perform(self._session.end(cause))
+
+    def _perform(self, actions: Iterable[Action]) -> None:
+        """See to what the session decided."""
+        for action in actions:
+            self._perform_one(action)
+        self._is_due.set()
+        if self._control.waiting_bytes > MAX_WAITING_BYTES:
+            self._control.clear()
+            self.stop(EndCause.FLOODED)
+
+    def _perform_one(self, action: Action) -> None:
+        match action:
+            case Send(frame, is_bulk):
+                (self._bulk if is_bulk else self._control).put(encode(frame))
+            case Keep() | KeepStatements() | KeepCheckpointPart() | NoteAcknowledged():
+                self._writings.put_nowait(action)
+            case Load() | LoadStatements() | WriteCheckpoint() | LoadCheckpointPart():
+                self._readings.put_nowait(action)
+            case AskCheckpoint():
+                if self._port.admit_checkpoint():
+                    now_ms = self._clock_ms()
+                    self._perform(self._session.checkpoint_wished(now_ms))
+            case Hand(frame):
+                self._port.hand(frame)
+            case Report(news):
+                self._port.report(news)
+            case End(cause):
+                if not self._ended.done():
+                    self._ended.set_result(cause)
+
+    async def _receive(self) -> None:
         while True:
             encoded = await self._link.receive()
             try:
-                frame = decode_frame(encoded)
-            except PeerError:
-                self._perform([End(Ending.OUT_OF_PLACE)])
-                return
-            if frame is not None:
-                self._perform(self.session.receive(frame, self._now_ms()))
+                frame = decode(encoded)
+            except UnknownVersionError:
+                self.stop(EndCause.VERSION)
+            except MalformedError:
+                self.stop(EndCause.MALFORMED)
+            else:
+                if frame is not None:
+                    self._perform(self._session.receive(frame, self._clock_ms()))
 
-    async def _write(
-        self, queue: "asyncio.Queue[AnyFrame | None]", *, is_bulk: bool
-    ) -> None:
-        while (frame := await queue.get()) is not None:
-            await self._link.send(encode_frame(frame), is_bulk=is_bulk)
-        # The peer ends the link when it has read all that was said.
-        await asyncio.sleep(FAREWELL_SECONDS)
-        await self._link.aclose()
-
-    async def _keep_time(self) -> None:
+    async def _send(self, outbox: "_Outbox", *, is_bulk: bool) -> None:
         while True:
-            self._timing.clear()
-            wake_ms = self.session.wake_ms()
-            wait = None
-            if wake_ms is not None:
-                wait = max(0.0, (wake_ms - self._now_ms()) / 1000)
+            await self._link.send(await outbox.take(), is_bulk=is_bulk)
+            outbox.sent()
+
+    async def _write(self) -> None:
+        while True:
+            writing = await self._writings.get()
             try:
-                async with asyncio.timeout(wait):
-                    await self._timing.wait()
-            except TimeoutError:
-                self._perform(self.session.expire(self._now_ms()))
+                self._perform(await self._written(writing))
+            except DiskFullError:
+                self.stop(EndCause.DISK_FULL)
+            except PeerError:
+                self.stop(_BROKEN[type(writing)])
 
-    def _perform(self, actions: Sequence[Action]) -> None:
-        if self._tasks is None:
-            return
-        for action in actions:
-            self._do(action)
-        self._timing.set()
-
-    def _do(self, action: Action) -> None:
-        match action:
-            case Send(frame, is_bulk):
-                (self._bulk if is_bulk else self._control).put_nowait(frame)
-            case Load():
-                self._job(self._load(action))
+    async def _written(self, writing: Writing) -> list[Action]:
+        session, now = self._session, self._clock_ms
+        match writing:
             case Keep(envelopes):
-                self._job(self._keep(envelopes))
-            case KeepPart(part):
-                self._job(self._keep_part(part))
-            case LoadPart(number):
-                self._job(self._load_part(number))
+                got = await self._port.keep(envelopes)
+                return session.stored(got.holdings, got.accepted, got.refusals, now())
+            case KeepStatements(statements):
+                roster = await self._port.keep_statements(statements)
+                return session.statements_kept(roster, now())
+            case KeepCheckpointPart():
+                holdings = await self._port.keep_checkpoint_part(writing)
+                return session.checkpoint_part_kept(holdings, now())
+            case NoteAcknowledged(vector):
+                await self._port.note_acknowledged(vector)
+                return []
+
+    async def _read(self) -> None:
+        while True:
+            self._perform(await self._found(await self._readings.get()))
+
+    async def _found(self, reading: Reading) -> list[Action]:
+        session, now = self._session, self._clock_ms
+        match reading:
+            case Load(device, after, max_bytes):
+                envelopes = await self._port.load(device, after, max_bytes)
+                return session.loaded(device, after, envelopes, now())
             case LoadStatements(hashes):
-                self._job(self._load_statements(hashes))
-            case KeepStatements(encoded):
-                self._job(self._keep_statements(encoded))
-            case AskCheckpoint():
-                self._port.ask_checkpoint()
-                self.update(())
-            case Acknowledged() | Compared() | Moved() | Stalled() | Received():
-                self._port.tell(action)
-            case Hear(frame):
-                self._port.hear(frame)
-            case End(Ending.GOODBYE):
-                self._job(self._link.aclose())
-            case End(cause):
-                self.ending = self.ending or cause
-                self._control.put_nowait(None)
-            case _:
-                assert_never(action)
+                statements = await self._port.load_statements(hashes)
+                return session.statements_loaded(statements, now())
+            case WriteCheckpoint(partial):
+                checkpoint = await self._port.write_checkpoint(partial)
+                return session.checkpoint_written(checkpoint, now())
+            case LoadCheckpointPart(checkpoint_id, index):
+                part = await self._port.load_checkpoint_part(checkpoint_id, index)
+                return session.checkpoint_part_loaded(index, part, now())
 
-    def _job(self, job: Coroutine[Any, Any, None]) -> None:
-        if self._tasks is None:
-            job.close()
-        else:
-            self._tasks.create_task(job)
+    async def _expire(self) -> None:
+        while True:
+            self._is_due.clear()
+            seconds = (self._session.due_ms - self._clock_ms()) / 1000
+            if seconds <= 0:
+                self._perform(self._session.expire(self._clock_ms()))
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._is_due.wait()
 
-    async def _load(self, load: Load) -> None:
-        found = await self._port.load(load.device, load.after, load.max_bytes)
-        self._perform(self.session.loaded(load.device, found, self._now_ms()))
+    async def _say_farewell(self) -> None:
+        """Let what was said last go out, if the peer still takes it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._control.wait_empty()
 
-    async def _keep(self, envelopes: Sequence[bytes]) -> None:
-        await self._port.keep(envelopes)
-        self.update(())
-        self._perform(self.session.kept(self._now_ms()))
 
-    async def _keep_part(self, part: Part) -> None:
-        try:
-            await self._port.keep_part(part)
-        except PeerError:
-            self._perform([End(Ending.OUT_OF_PLACE)])
-            return
-        self.update(())
-        self._perform(self.session.kept(self._now_ms(), part=part))
+class _Outbox:
+    """Frames that wait for room on one channel of a link."""
 
-    async def _load_part(self, number: int) -> None:
-        part = await self._port.load_part(number)
-        self._perform(self.session.part_loaded(part, self._now_ms()))
+    def __init__(self) -> None:
+        self.waiting_bytes = 0
+        self._frames: deque[bytes] = deque()
+        self._taken_bytes = 0
+        self._has_frames = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
-    async def _load_statements(self, hashes: frozenset[bytes]) -> None:
-        found = await self._port.load_statements(hashes)
-        self._perform(self.session.statements_loaded(found))
+    def put(self, frame: bytes) -> None:
+        """Add a frame behind the others."""
+        self._frames.append(frame)
+        self.waiting_bytes += len(frame)
+        self._has_frames.set()
+        self._is_empty.clear()
 
-    async def _keep_statements(self, encoded: Sequence[bytes]) -> None:
-        await self._port.keep_statements(encoded)
-        self.update(())
+    async def take(self) -> bytes:
+        """Wait for a frame; it counts as waiting until `sent`."""
+        await self._has_frames.wait()
+        frame = self._frames.popleft()
+        self._taken_bytes = len(frame)
+        if not self._frames:
+            self._has_frames.clear()
+        return frame
+
+    def sent(self) -> None:
+        """Take note that the frame taken last has left."""
+        self.waiting_bytes -= self._taken_bytes
+        self._taken_bytes = 0
+        if not self._frames:
+            self._is_empty.set()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._frames.clear()
+        self._has_frames.clear()
+        self.waiting_bytes = self._taken_bytes
+
+    async def wait_empty(self) -> None:
+        """Wait until everything has left."""
+        await self._is_empty.wait()
+
+
+_BROKEN: Final[Mapping[type[Writing], EndCause]] = {
+    Keep: EndCause.BROKEN_ENVELOPE,
+    KeepStatements: EndCause.BROKEN_STATEMENT,
+    KeepCheckpointPart: EndCause.BROKEN_CHECKPOINT,
+}
+
+
+def _first(group: BaseExceptionGroup[LinkClosedError]) -> LinkClosedError:
+    """Return one of the errors of a group: all are of the same link."""
+    error = group.exceptions[0]
+    return error if isinstance(error, LinkClosedError) else _first(error)

@@ -1,205 +1,318 @@
-"""What two devices say to each other over a link about one space.
+"""Frames: what two devices may say to each other on a link, typed and limited.
 
 Specification: docs/protocol/sync.md. Rules of this file:
 
-1. A frame is one MessagePack array whose first item says which it is. What does not
-   decode within its limits ends the link; a kind that is not known is passed over, so
-   that later versions can say more.
-2. A frame that decodes is valid as a form. Envelopes, statements and parts of
-   checkpoints inside are opaque here: the replica judges them.
+1. A frame is a version byte, then one MessagePack array that begins with its kind.
+2. What comes later may add elements at the end of an array: readers pass over those
+   that they do not know, and every element added has a default.
+3. A kind from `FIRST_IGNORABLE_KIND` to 255 that is unknown is passed over (`decode`
+   gives None); an unknown kind below it has to be understood and ends the session.
 """
 
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
 from crdt.envelope import MAX_ENVELOPE_BYTES, MAX_SEQUENCE
 from crdt.errors import MalformedError
+from crdt.ids import DeviceId, SpaceId
+from crdt.statement import MAX_STATEMENT_BYTES
+from transport.link import MAX_FRAME_BYTES
 
 VERSION: Final = 1
+FIRST_IGNORABLE_KIND: Final = 64
 MAX_DEVICES: Final = 1024
-"""In a version vector: more than any person's roster may hold."""
-MAX_STATEMENTS: Final = 4096
-MAX_STATEMENT_BYTES: Final = 64 * 1024
-MAX_STATEMENTS_AT_ONCE: Final = 64
+MAX_STATEMENTS: Final = 16_384
+MAX_STATEMENTS_BYTES: Final = 256 * 1024
+MAX_ENVELOPES: Final = 1024
+MAX_REFUSALS: Final = 1024
 MAX_PART_BYTES: Final = 1024 * 1024
-MAX_EPHEMERAL_BYTES: Final = 16 * 1024
+MAX_PARTS: Final = 65_536
+MAX_PRESENCE_BYTES: Final = 4096
 MAX_ADDRESSES: Final = 32
-MAX_TIME_MS: Final = 2**53
+MAX_ADDRESS_BYTES: Final = 255
+MAX_FORWARD_BYTES: Final = 32 * 1024
 
-_Id: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-_Hash: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+class Condition(IntEnum):
+    """Whether a device takes what others wrote."""
+
+    READY = 0
+    PAUSED = 1
+    """Its person paused it: it neither gives nor takes."""
+    DISK_FULL = 2
+    """It gives, but cannot take."""
+
+
+class Refusal(IntEnum):
+    """Why a device did not accept an envelope that the sender may send again."""
+
+    GAP = 0
+    """It lacks the envelopes before this one."""
+    NO_KEY = 1
+    """It lacks the key of the envelope's epoch."""
+    STRANGER = 2
+    """It does not know the device that wrote it."""
+    REMOVED = 3
+    """The device that wrote it was removed, and this comes after the cut."""
+    FORK = 4
+    """It holds another content under that number."""
+    UNREADABLE = 5
+    """It cannot read what the envelope carries: a newer version wrote it, or nobody
+    should have."""
+
+
+class Farewell(IntEnum):
+    """What a device that ends a session tells the other, for people to read."""
+
+    CLOSING = 0
+    REPLACED = 1
+    """Another session of the same two devices goes on."""
+    REMOVED = 2
+    """The device that is told this was removed from the space."""
+    STRANGER = 3
+    """The device that is told this is not in the roster."""
+    BROKEN_RULES = 4
+    DISK_FULL = 5
+    STALLED = 6
+    VERSION = 7
+    FOREIGN_SPACE = 8
+    ROLLED_BACK = 9
+    """One of the two has forgotten envelopes of its own: a copy, or an old backup."""
+    FORKED = 10
+    """The device that is told this has written two histories: its home was copied."""
+
+
+_Device: TypeAlias = Annotated[DeviceId, msgspec.Meta(min_length=16, max_length=16)]
+_Bytes8: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
+_Bytes16: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+_Bytes32: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_Digest: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+_Sequence: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SEQUENCE)]
-_Vector: TypeAlias = Annotated[
-    tuple[tuple[_Id, _Count], ...], msgspec.Meta(max_length=MAX_DEVICES)
-]
-_Statement: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=1, max_length=MAX_STATEMENT_BYTES)
-]
-_Digest: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=32)]
+_Part: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTS)]
+Vector: TypeAlias = dict[_Device, _Sequence]
+_Vector: TypeAlias = Annotated[Vector, msgspec.Meta(max_length=MAX_DEVICES)]
 
 
-class Condition(IntFlag):
-    """What keeps a device from taking more; told so that the other side can say it."""
-
-    NONE = 0
-    DISK_FULL = 1
-    KEY_MISSING = 2
+class _Frame(msgspec.Struct, frozen=True, array_like=True):
+    pass
 
 
-class Wish(IntEnum):
-    """What a device wants to be sent."""
+class PartialCheckpoint(_Frame, frozen=True):
+    """How far a checkpoint got that a former session began."""
 
-    ENVELOPES = 0
-    """All that it lacks, one after the other."""
-    CHECKPOINT = 1
-    """A checkpoint first: it is new, or was away for long."""
-    NOTHING = 2
-    """Nothing for now: it is being given a checkpoint by another device."""
+    id: _Bytes16
+    next_part: _Part
 
 
-class Frame(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=False):
-    """Anything that is said; fields that a later version adds are passed over."""
+class Hello(_Frame, frozen=True, tag=0):
+    """Who speaks of which space, and how it stands: the first frame of each side."""
 
-
-class Hello(Frame, frozen=True, tag=0):
-    """The first frame of each side: who has how much, and is the roster the same."""
-
-    version: Annotated[int, msgspec.Meta(ge=1, le=2**15)]
-    space: _Id
-    time_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
-    roster: _Hash
-    """Fingerprint of the statements that are held."""
+    space: Annotated[SpaceId, msgspec.Meta(min_length=16, max_length=16)]
+    run: _Bytes8
+    """Random, new each time the sender's process starts."""
+    serial: _Count
+    """Counts the sessions of that process."""
+    roster: _Bytes32
+    """Fingerprint of the sender's roster."""
     vector: _Vector
-    digest: _Digest
-    """Of what is shown with exactly this vector; empty while that is not settled."""
-    condition: int
-    wish: Wish
+    now_ms: _Count
+    """The sender's wall clock."""
+    condition: Condition
+    partial: PartialCheckpoint | None = None
 
 
-class Known(Frame, frozen=True, tag=1):
-    """Hashes of all statements that are held; the other side sends what is not here."""
+class RosterHashes(_Frame, frozen=True, tag=1):
+    """Which statements the sender accepted; asks for the others."""
 
-    hashes: Annotated[tuple[_Hash, ...], msgspec.Meta(max_length=MAX_STATEMENTS)]
+    hashes: Annotated[tuple[_Bytes32, ...], msgspec.Meta(max_length=MAX_STATEMENTS)]
 
 
-class Statements(Frame, frozen=True, tag=2):
-    """Statements of the roster."""
+class Statements(_Frame, frozen=True, tag=2):
+    """Statements that the receiver lacks, parents first."""
 
-    encoded: Annotated[
-        tuple[_Statement, ...],
-        msgspec.Meta(min_length=1, max_length=MAX_STATEMENTS_AT_ONCE),
+    statements: Annotated[
+        tuple[
+            Annotated[
+                bytes, msgspec.Meta(min_length=1, max_length=MAX_STATEMENT_BYTES)
+            ],
+            ...,
+        ],
+        msgspec.Meta(max_length=MAX_STATEMENTS_BYTES),
+    ]
+    is_last: bool
+    """Whether this ends the answer to `RosterHashes`."""
+
+
+class StatementsKept(_Frame, frozen=True, tag=3):
+    """The last `Statements` are durable: the next may follow."""
+
+    roster: _Bytes32
+
+
+class Envelopes(_Frame, frozen=True, tag=4):
+    """Envelopes, those of one device in the order of their numbers."""
+
+    envelopes: Annotated[
+        tuple[
+            Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_ENVELOPE_BYTES)],
+            ...,
+        ],
+        msgspec.Meta(min_length=1, max_length=MAX_ENVELOPES),
     ]
 
 
-class Deliver(Frame, frozen=True, tag=3):
-    """One envelope."""
+class Acknowledge(_Frame, frozen=True, tag=5):
+    """What the sender now holds durably, and how much more it takes.
 
-    envelope: Annotated[
-        bytes, msgspec.Meta(min_length=1, max_length=MAX_ENVELOPE_BYTES)
+    The first one, which answers the Hello, acknowledges nothing.
+    """
+
+    received: _Count
+    """Bytes of envelopes and parts dealt with in this session, all together."""
+    vector: _Vector
+    """Entries that changed since the last time."""
+
+
+class Refused(_Frame, frozen=True, tag=6):
+    """Envelopes that were not accepted; the `Acknowledge` before it counts them."""
+
+    refusals: Annotated[
+        tuple[tuple[_Device, _Sequence, Refusal], ...],
+        msgspec.Meta(min_length=1, max_length=MAX_REFUSALS),
     ]
 
 
-class Holding(Frame, frozen=True, tag=4):
-    """What is held durably now, and how many delivered things were dealt with."""
+class CheckpointPart(_Frame, frozen=True, tag=7):
+    """A part of the sender's whole state."""
 
-    settled: _Count
-    """Envelopes and parts received in this session and decided upon, durably."""
-    roster: _Hash
-    vector: _Vector
-    """All of it; what is not named is not held."""
+    id: _Bytes16
+    index: _Part
+    total: Annotated[int, msgspec.Meta(ge=1, le=MAX_PARTS)]
+    part: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_PART_BYTES)]
+
+
+class Shown(_Frame, frozen=True, tag=8):
+    """What the sender shows at a version vector that both hold."""
+
+    vector_hash: _Bytes32
     digest: _Digest
-    condition: int
-    wish: Wish
 
 
-class Absent(Frame, frozen=True, tag=5):
-    """What the other side needs is not held any more: it should wish a checkpoint."""
+class Changed(_Frame, frozen=True, tag=9):
+    """The sender's condition changed."""
+
+    condition: Condition
 
 
-class Part(Frame, frozen=True, tag=6):
-    """A part of a checkpoint, in order."""
+class Bye(_Frame, frozen=True, tag=10):
+    """The sender ends the session."""
 
-    number: Annotated[int, msgspec.Meta(ge=0, le=2**31)]
-    total: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
-    encoded: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_PART_BYTES)]
+    farewell: Farewell
 
 
-class Presence(Frame, frozen=True, tag=7):
-    """Who edits what right now; may be lost."""
-
-    node: Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-    states: Annotated[bytes, msgspec.Meta(max_length=MAX_EPHEMERAL_BYTES)]
+class CheckpointOffer(_Frame, frozen=True, tag=11):
+    """The receiver needs a checkpoint: it lacks much, or what is not held any more."""
 
 
-class Addresses(Frame, frozen=True, tag=8):
-    """Where devices may be reached: hints, nothing more."""
+class CheckpointWish(_Frame, frozen=True, tag=12):
+    """The sender takes the checkpoint that it was offered, and no other meanwhile."""
 
-    known: Annotated[
-        tuple[tuple[_Id, Annotated[str, msgspec.Meta(max_length=300)]], ...],
+
+class Presence(_Frame, frozen=True, tag=64):
+    """Who is there and what is edited; handled outside of the session."""
+
+    content: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_PRESENCE_BYTES)]
+
+
+class Addresses(_Frame, frozen=True, tag=65):
+    """Where devices were last reached; handled outside of the session."""
+
+    addresses: Annotated[
+        tuple[
+            tuple[
+                _Device,
+                Annotated[
+                    str, msgspec.Meta(min_length=1, max_length=MAX_ADDRESS_BYTES)
+                ],
+            ],
+            ...,
+        ],
         msgspec.Meta(max_length=MAX_ADDRESSES),
     ]
 
 
-class Forward(Frame, frozen=True, tag=9):
-    """Signalling of other devices on its way; see docs/protocol/discovery.md."""
+class Forward(_Frame, frozen=True, tag=66):
+    """Signalling for another device; handled outside of the session."""
 
-    message: Annotated[bytes, msgspec.Meta(max_length=MAX_EPHEMERAL_BYTES)]
-
-
-class Goodbye(Frame, frozen=True, tag=10):
-    """The last frame: why the sender ends the session."""
-
-    cause: Annotated[str, msgspec.Meta(max_length=64)]
+    content: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_FORWARD_BYTES)]
 
 
-AnyFrame: TypeAlias = (
+Aside: TypeAlias = Presence | Addresses | Forward
+SyncFrame: TypeAlias = (
     Hello
-    | Known
+    | RosterHashes
     | Statements
-    | Deliver
-    | Holding
-    | Absent
-    | Part
-    | Presence
-    | Addresses
-    | Forward
-    | Goodbye
+    | StatementsKept
+    | Envelopes
+    | Acknowledge
+    | Refused
+    | CheckpointPart
+    | Shown
+    | Changed
+    | Bye
+    | CheckpointOffer
+    | CheckpointWish
 )
-KNOWN_TAGS: Final = range(11)
+Frame: TypeAlias = SyncFrame | Aside
 
 
-def encode_frame(frame: AnyFrame) -> bytes:
-    """Return a frame as it goes over a link."""
-    return _ENCODER.encode(frame)
+class UnknownVersionError(MalformedError):
+    """The peer speaks a version of frames that this program does not know."""
 
 
-def decode_frame(encoded: bytes) -> AnyFrame | None:
-    """Return a frame; None for a kind that only a later version knows.
+def encode(frame: Frame) -> bytes:
+    """Return the bytes of a frame."""
+    return _VERSION_BYTE + msgspec.msgpack.encode(frame)
 
-    Raises `MalformedError`.
+
+def decode(encoded: bytes) -> Frame | None:
+    """Return the frame that bytes stand for, None for a kind that may be ignored.
+
+    Raises `MalformedError`, or `UnknownVersionError` for another version.
     """
+    if encoded[:1] != _VERSION_BYTE:
+        message = "A device speaks another version of the protocol: update the older."
+        raise UnknownVersionError(message)
+    detail = "A frame does not follow its format or its limits."
+    if len(encoded) > MAX_FRAME_BYTES:
+        raise MalformedError(detail)
+    content = memoryview(encoded)[1:]
     try:
-        frame: AnyFrame = _DECODER.decode(encoded)
+        return _DECODER.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if _is_unknown(encoded):
+        if _may_be_ignored(content):
             return None
-        detail = "A device sent a frame that breaks its format; the link was ended."
         raise MalformedError(detail) from None
-    return frame
 
 
-def _is_unknown(encoded: bytes) -> bool:
-    """Whether this is an array with the tag of a kind that is not known here."""
-    try:
-        raw = _RAW_DECODER.decode(encoded)
-        tag = msgspec.msgpack.decode(raw[0], type=int) if raw else -1
-    except (msgspec.DecodeError, UnicodeDecodeError):
+def _may_be_ignored(content: memoryview) -> bool:
+    """Whether this begins like an array whose kind is unknown and may be."""
+    header_bytes = _ARRAY_HEADERS.get(content[0], 1) if content else 1
+    kind = bytes(content[header_bytes : header_bytes + 2])
+    if kind[:1] == _UINT8:
+        kind = kind[1:]
+    elif kind[:1] > _LAST_FIXED_INTEGER:
         return False
-    return tag not in KNOWN_TAGS and 0 <= tag < 128
+    return bool(kind) and FIRST_IGNORABLE_KIND <= kind[0] and kind[0] not in _ASIDES
 
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final = msgspec.msgpack.Decoder(AnyFrame)
-_RAW_DECODER: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_VERSION_BYTE: Final = bytes([VERSION])
+_ASIDES: Final = frozenset({64, 65, 66})
+_DECODER: Final[msgspec.msgpack.Decoder[Frame]] = msgspec.msgpack.Decoder(Frame)
+_ARRAY_HEADERS: Final = {0xDC: 3, 0xDD: 5}
+"""Bytes before the first element, where an array is longer than 15."""
+_UINT8: Final = b"\xcc"
+_LAST_FIXED_INTEGER: Final = b"\x7f"

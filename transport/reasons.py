@@ -154,16 +154,10 @@ def explained(reason: Reason) -> Explanation:
                 "not a device of this space", "Pair it if it should be one."
             )
         case NeverSeen():
-            return Explanation(
-                "not seen yet: no address is known",
-                "Start Fractality on that device in the same network, or give its"
-                " address.",
-            )
+            return Explanation("not seen yet: no address is known", _START_IT)
         case NoAddress(ago):
-            return Explanation(
-                f"out of sight for {_span(ago)}: no address is known",
-                "Check that the device is on and runs Fractality, or give its address.",
-            )
+            text = f"out of sight for {_span(ago)}: no address is known"
+            return Explanation(text, _START_IT)
         case NoRoute(tried, _, next_in):
             addresses = "1 address" if tried == 1 else f"{tried} addresses"
             return Explanation(
@@ -222,6 +216,10 @@ def _span(milliseconds: int) -> str:
     return f"{milliseconds // (24 * _HOUR_MS)} days"
 
 
+_START_IT: Final = (
+    "Start Fractality on that device in the same network, or give its address:"
+    " 'fractality peers --add HOST:PORT'."
+)
 _FIXES: Final = {
     FailureCause.UNANSWERED: (
         "Check that the device runs Fractality and that both clocks are right: a"

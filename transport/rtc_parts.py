@@ -67,6 +67,16 @@ class Ice(aioice.ice.Connection):
         seconds = timeout or (GATHER_WITH_TURN_SECONDS if has_turn else GATHER_SECONDS)
         return await super().get_component_candidates(component, addresses, seconds)
 
+    async def connect(self) -> None:
+        """Find a way to the peer; raises `ConnectionError`, also once closed."""
+        await super().connect()
+        consent = self._query_consent_task
+        if self._closing and consent is not None:
+            # aioice asks for consent even then, and never stops.
+            consent.cancel()
+            await asyncio.wait([consent])
+            raise ConnectionError
+
 
 class Gatherer(RTCIceGatherer):
     """Gathers for a connection that was made before."""

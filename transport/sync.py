@@ -1,435 +1,392 @@
-"""One session: two devices bring one space into step over one link.
+"""A session: two devices of a space come to hold the same, and stay so.
 
-Specification: docs/protocol/sync.md. A session is driven by frames of the peer, by what
-becomes durable here, by answers to its own actions, and by time. Rules of this file:
+Specification: docs/protocol/sync.md. Rules of this file:
 
-1. It never acts: each call returns what is to be done, in order.
-2. Only what the replica said is durable is told as held; only what the peer itself told
-   is believed to be held there.
-3. It does not know which side dialled: both do the same.
-4. Of each kind of answer (`loaded`, `kept`, …) one is awaited at a time.
+1. What decides the next state lives here, as much as possible in `TRANSITIONS`; a pair
+   that is not there ends the session.
+2. It does not know which side dialled: both speak alike.
+3. It is driven by three sources: frames of the peer, what becomes of the replica, and
+   time. Each returns the actions that have to be performed, in their order; an `End` is
+   the last.
+
+The halves are in `sync_sending`, `sync_receiving` and `sync_roster`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
-from crdt.errors import MalformedError
-from crdt.ids import DeviceId, SpaceId
+from crdt.ids import DeviceId
+from transport.comparing import Comparison, ProgressNews
 from transport.frames import (
-    MAX_STATEMENTS_AT_ONCE,
-    VERSION,
-    Absent,
+    Acknowledge,
     Addresses,
-    AnyFrame,
+    Bye,
+    Changed,
+    CheckpointOffer,
+    CheckpointPart,
+    CheckpointWish,
     Condition,
-    Deliver,
+    Envelopes,
+    Farewell,
     Forward,
-    Goodbye,
+    Frame,
     Hello,
-    Holding,
-    Known,
-    Part,
+    PartialCheckpoint,
     Presence,
+    Refusal,
+    Refused,
+    RosterHashes,
+    Shown,
     Statements,
-    Wish,
+    StatementsKept,
 )
-from transport.giving import Giving, VersionVector
+from transport.patience import Patience
+from transport.rollback import RollbackWatch
+from transport.session_names import SessionName
+from transport.stall import GIVING_UP, StallWatch
 from transport.sync_actions import (
-    Acknowledged,
     Action,
     AskCheckpoint,
-    Compared,
+    Checkpoint,
+    Conditioned,
     End,
-    Ending,
-    Envelope,
-    Hear,
-    KeepStatements,
-    LoadPart,
-    LoadStatements,
-    Local,
-    Moved,
-    Received,
+    EndCause,
+    Greeted,
+    Hand,
+    Holdings,
+    NotAccepted,
+    NoteAcknowledged,
+    Report,
+    RosterState,
     Send,
-    Stalled,
+    Standing,
 )
-from transport.taking import Taking
+from transport.sync_receiving import Inflow
+from transport.sync_roster import RosterTalk
+from transport.sync_sending import Outflow
+from transport.sync_states import FAREWELLS, MEANINGS, TRANSITIONS, Event, State
+from transport.sync_waiting import Conditions, waited_for
 
-STALL_MS: Final = 60_000
 HELLO_MS: Final = 15_000
-TELL_AFTER_MS: Final = 50
-"""News that nobody waits for are told together."""
-ON_CONTROL_BYTES: Final = 16 * 1024
-"""A larger envelope goes by the bulk channel, where it delays nothing."""
+"""How long the peer may take to say hello."""
+TICK_MS: Final = 1000
+
+Answer: TypeAlias = list[Action] | EndCause
 
 
-class State(Enum):
-    """How far a session is."""
-
-    GREETING = "greeting"
-    EXCHANGING = "exchanging"
-    ENDED = "ended"
-
-
-TRANSITIONS: Final[dict[tuple[State, type[AnyFrame]], State]] = {
-    (State.GREETING, Hello): State.EXCHANGING,
-    (State.GREETING, Goodbye): State.ENDED,
-    (State.EXCHANGING, Known): State.EXCHANGING,
-    (State.EXCHANGING, Statements): State.EXCHANGING,
-    (State.EXCHANGING, Deliver): State.EXCHANGING,
-    (State.EXCHANGING, Holding): State.EXCHANGING,
-    (State.EXCHANGING, Absent): State.EXCHANGING,
-    (State.EXCHANGING, Part): State.EXCHANGING,
-    (State.EXCHANGING, Presence): State.EXCHANGING,
-    (State.EXCHANGING, Addresses): State.EXCHANGING,
-    (State.EXCHANGING, Forward): State.EXCHANGING,
-    (State.EXCHANGING, Goodbye): State.ENDED,
-}
-"""What a peer may say when; everything else ends the session."""
-
-
-@dataclass(slots=True, eq=False)
 class SyncSession:
-    """One side of a session."""
+    """One side of a session; `me` and `peer` have proved who they are.
 
-    me: DeviceId
-    space: SpaceId
-    local: Local
-    started_ms: int
-    state: State = State.GREETING
-    giving: Giving = field(init=False)
-    taking: Taking = field(default_factory=Taking)
-    _wish: Wish = Wish.ENVELOPES
-    """What the peer wants."""
-    _their_roster: bytes = b""
-    _their_digest: bytes = b""
-    _their_condition: Condition = Condition.NONE
-    _compared_rosters: tuple[bytes, bytes] | None = None
-    _told: tuple[object, ...] = ()
-    _tell_at_ms: int | None = None
-    _part: int | None = None
-    """The part of a checkpoint that is given next."""
-    _is_loading_part: bool = False
-    _is_leaving: bool = False
-    _moved_ms: int = 0
-    _is_stalled: bool = False
-    _compared: tuple[object, ...] = ()
+    1. At most one `Keep`, `KeepStatements` or `KeepCheckpointPart` of each kind waits
+       for its answer, and one `Load`: memory is bounded by the credit.
+    2. What was acknowledged to the peer is durable here.
+    """
 
-    def __post_init__(self) -> None:
-        self.giving = Giving(self.me)
-        self._moved_ms = self.started_ms
+    def __init__(
+        self,
+        name: SessionName,
+        holdings: Holdings,
+        roster: RosterState,
+        condition: Condition,
+        now_ms: int,
+    ) -> None:
+        self.name: Final = name
+        self.state = State.GREETING
+        self.greeted: Greeted | None = None
+        """What the peer said at first."""
+        self._conditions = Conditions(condition, Condition.READY)
+        self._holdings = holdings
+        self._roster = RosterTalk(roster)
+        self._out = Outflow(name.me, name.peer, holdings.vector)
+        self._in = Inflow(holdings.vector)
+        self._comparison = Comparison()
+        self._progress = ProgressNews()
+        self._rollback = RollbackWatch(name.me, name.peer)
+        self._stall = StallWatch(now_ms)
+        self._patience = Patience(now_ms)
+        self._started_ms = self._expired_ms = now_ms
+        self._wall_ahead_ms = 0
+
+    def start(
+        self, now_ms: int, wall_ms: int, partial: PartialCheckpoint | None = None
+    ) -> list[Action]:
+        """Say hello; `partial` is what is held of a checkpoint that broke off.
+
+        `now_ms` is, here and elsewhere, of a clock that does not step.
+        """
+        self._wall_ahead_ms = wall_ms - now_ms
+        hello = Hello(
+            space=self.name.space,
+            run=self.name.run,
+            serial=self.name.serial,
+            roster=self._roster.roster.fingerprint,
+            vector=dict(self._holdings.vector),
+            now_ms=wall_ms,
+            condition=self._conditions.here,
+            partial=partial,
+        )
+        return [Send(hello)]
 
     @property
-    def pending_out(self) -> int:
-        """How many envelopes held here the peer has not acknowledged."""
-        return self.giving.lacking(self.local.vector)
+    def due_ms(self) -> int:
+        """When `expire` is to be called at the latest."""
+        due_ms = self._out.due_ms
+        tick_ms = self._expired_ms + TICK_MS
+        return tick_ms if due_ms is None else min(tick_ms, due_ms)
 
-    @property
-    def pending_in(self) -> int:
-        """How many envelopes the peer holds that are not here."""
-        held = self.local.vector
-        there = self.giving.held_there
-        return sum(max(0, each - held.get(device, 0)) for device, each in there.items())
-
-    def start(self, wall_ms: int) -> list[Action]:
-        """Greet the peer."""
-        self._told = self._news()
-        return [
-            Send(
-                Hello(
-                    version=VERSION,
-                    space=self.space,
-                    time_ms=wall_ms,
-                    roster=self.local.roster,
-                    vector=_wire_vector(self.local.vector),
-                    digest=self.local.digest,
-                    condition=int(self.local.condition),
-                    wish=self.local.wish,
-                )
-            )
-        ]
-
-    def receive(self, frame: AnyFrame, now_ms: int) -> list[Action]:
-        """Take in what the peer says."""
+    def receive(self, frame: Frame, now_ms: int) -> list[Action]:
+        """Take a frame of the peer."""
         if self.state is State.ENDED:
             return []
         following = TRANSITIONS.get((self.state, type(frame)))
         if following is None:
-            return self._end(Ending.OUT_OF_PLACE)
+            return self.end(EndCause.OUT_OF_PLACE)
+        if not self._patience.admits(frame, now_ms):
+            return self.end(EndCause.FLOODED)
+        if isinstance(frame, Bye):
+            return self._part(frame.farewell)
         self.state = following
+        return self._advance(self._answer(frame, now_ms), now_ms)
+
+    def _answer(self, frame: Frame, now_ms: int) -> Answer:
         match frame:
             case Hello():
-                return self._greeted(frame, now_ms)
-            case Known():
-                return self._compare_statements(frozenset(frame.hashes))
+                return self._greet(frame, now_ms)
+            case RosterHashes():
+                return self._roster.asked(frame, now_ms)
             case Statements():
-                return [KeepStatements(frame.encoded)]
-            case Deliver():
-                return self._arrived(frame.envelope, now_ms)
-            case Part():
-                return self._arrived(frame, now_ms)
-            case Holding():
-                return self._heard(frame, now_ms)
-            case Absent():
+                return self._roster.receive(frame)
+            case StatementsKept():
+                self._stall.moved(now_ms)
+                self._out.unblock()
+                return self._roster.acknowledged()
+            case Envelopes() | CheckpointPart():
+                return self._in.receive(frame)
+            case Acknowledge():
+                return self._credit(frame, now_ms)
+            case Refused():
+                return self._go_back(frame)
+            case Shown():
+                return self._comparison.shown(frame, self._holdings)
+            case Changed(condition):
+                self._conditions.there = condition
+                return [Report(Conditioned(condition))]
+            case CheckpointOffer():
+                self._in.is_offered = True
                 return [AskCheckpoint()]
+            case CheckpointWish():
+                return self._out.wished()
             case Presence() | Addresses() | Forward():
-                return [Hear(frame)]
-            case Goodbye():
-                return [End(Ending.GOODBYE)]
+                is_member = self._roster.roster.peer is Standing.MEMBER
+                is_taken = is_member and self._patience.admits_aside()
+                return [Hand(frame)] if is_taken else []
+            case Bye():
+                return []
             case _:
                 assert_never(frame)
 
-    def update(
-        self, local: Local, fresh: Sequence[Envelope], now_ms: int
+    def _greet(self, hello: Hello, now_ms: int) -> Answer:
+        if hello.space != self.name.space:
+            return EndCause.FOREIGN_SPACE
+        self._conditions.there = hello.condition
+        self._out.partial = hello.partial
+        self._stall.moved(now_ms)
+        ahead_ms = hello.now_ms - now_ms - self._wall_ahead_ms
+        self.greeted = Greeted(hello.run, hello.serial, ahead_ms, hello.condition)
+        self._out.learned(hello.vector)
+        return [
+            Report(self.greeted),
+            NoteAcknowledged(hello.vector),
+            self._in.greet(self._holdings.vector),
+            *self._roster.begin(hello.roster, now_ms),
+        ]
+
+    def _credit(self, frame: Acknowledge, now_ms: int) -> Answer:
+        has_news = frame.received > self._out.acknowledged_bytes or bool(frame.vector)
+        wrong = self._out.acknowledged(frame)
+        if wrong is not None:
+            return wrong
+        self._out.has_bulk = True
+        if has_news:
+            self._stall.moved(now_ms)
+        actions: list[Action] = []
+        if frame.vector:
+            actions.append(NoteAcknowledged(frame.vector))
+        return actions + self._out.finished_parts()
+
+    def _go_back(self, frame: Refused) -> Answer:
+        actions: list[Action] = []
+        for device, sequence, refusal in frame.refusals:
+            wrong = self._out.refused(device, sequence, refusal)
+            if wrong is not None:
+                return wrong
+            news = NotAccepted(device, sequence, refusal, is_here=False)
+            actions.append(Report(news))
+        return actions
+
+    def advanced(
+        self,
+        envelopes: Sequence[tuple[DeviceId, int, bytes]],
+        holdings: Holdings,
+        now_ms: int,
     ) -> list[Action]:
-        """Take in what is durable here now, and which envelopes are new."""
-        if local.roster != self.local.roster:
-            self.giving.offer_again()
-        self.local = local
-        if self.state is not State.EXCHANGING:
-            return []
-        actions = self._compare_rosters()
-        if self._wish is Wish.ENVELOPES:
-            for device, number, encoded in fresh:
-                if not self.giving.may_push(device, number):
-                    continue
-                if device != self.me:
-                    self.giving.forward_later(device, now_ms)
-                    continue
-                actions += self._deliver(device, [encoded])
-        if self._news() != self._told and self._tell_at_ms is None:
-            self._tell_at_ms = now_ms + TELL_AFTER_MS
-        actions += self._give_checkpoint() + self._give(now_ms)
-        return actions + self._compare()
+        """Take what a commit made new here: own envelopes, and those of others."""
+        actions: list[Action] = []
+        for device, sequence, envelope in envelopes:
+            actions += self._out.advanced(device, sequence, envelope, now_ms)
+        self._hold(holdings)
+        if self.greeted is not None:
+            actions += self._in.tell(holdings.vector)
+        return self._advance(actions, now_ms)
+
+    def stored(
+        self,
+        holdings: Holdings,
+        accepted: int,
+        refusals: Sequence[tuple[DeviceId, int, Refusal]],
+        now_ms: int,
+    ) -> list[Action]:
+        """Take what became of a `Keep`: how many were new, and which were refused."""
+        self._hold(holdings)
+        if accepted:
+            self._stall.moved(now_ms)
+        answer = self._in.stored(holdings.vector, accepted, refusals)
+        if isinstance(answer, EndCause):
+            return self._advance(answer, now_ms)
+        for device, sequence, refusal in refusals:
+            answer.append(Report(NotAccepted(device, sequence, refusal, is_here=True)))
+            if refusal is Refusal.FORK and device == self.name.peer:
+                return answer + self.end(EndCause.FORKED)
+            if refusal in {Refusal.STRANGER, Refusal.NO_KEY}:
+                answer += self._roster.ask(now_ms)
+        return self._advance(answer, now_ms)
 
     def loaded(
-        self, device: DeviceId, envelopes: Sequence[bytes], now_ms: int
+        self, device: DeviceId, after: int, envelopes: Sequence[bytes], now_ms: int
     ) -> list[Action]:
-        """Take in what `Load` asked for; nothing means that it is not held any more."""
-        self.giving.loading = None
-        if self.state is not State.EXCHANGING:
+        """Take what a `Load` found."""
+        return self._advance(self._out.loaded(device, after, envelopes), now_ms)
+
+    def statements_loaded(
+        self, statements: Sequence[bytes], now_ms: int
+    ) -> list[Action]:
+        """Take what a `LoadStatements` found."""
+        return self._advance(self._roster.loaded(statements), now_ms)
+
+    def statements_kept(self, roster: RosterState, now_ms: int) -> list[Action]:
+        """Take what the roster has become by a `KeepStatements`."""
+        self._stall.moved(now_ms)
+        self._out.unblock()
+        return self._advance(self._roster.kept(roster), now_ms)
+
+    def roster_changed(self, roster: RosterState, now_ms: int) -> list[Action]:
+        """Take what the roster has become otherwise."""
+        self._out.unblock()
+        return self._advance(self._roster.changed(roster), now_ms)
+
+    def condition_changed(self, condition: Condition, now_ms: int) -> list[Action]:
+        """Take whether this device takes envelopes."""
+        self._conditions.here = condition
+        tells = self.greeted is not None
+        return self._advance([Send(Changed(condition))] if tells else [], now_ms)
+
+    def checkpoint_written(self, checkpoint: Checkpoint, now_ms: int) -> list[Action]:
+        """Take note that the checkpoint that was asked for can be read."""
+        self._out.checkpoint_written(checkpoint)
+        return self._advance([], now_ms)
+
+    def checkpoint_part_loaded(
+        self, index: int, part: bytes, now_ms: int
+    ) -> list[Action]:
+        """Take a part that was asked for."""
+        return self._advance(self._out.checkpoint_part_loaded(index, part), now_ms)
+
+    def checkpoint_possible(self, now_ms: int) -> list[Action]:
+        """Take note that no other device gives a checkpoint any more."""
+        return self._advance([AskCheckpoint()] if self._in.is_offered else [], now_ms)
+
+    def checkpoint_wished(self, now_ms: int) -> list[Action]:
+        """Take the checkpoint that was offered."""
+        if not self._in.is_offered:
             return []
-        if not envelopes:
-            self.giving.forward_later(device, now_ms)
-            return [Send(Absent()), *self._give(now_ms)]
-        return self._deliver(device, envelopes) + self._give(now_ms)
+        self._in.is_offered, self._in.is_wishing = False, True
+        return self._advance([Send(CheckpointWish())], now_ms)
 
-    def statements_loaded(self, encoded: Sequence[bytes]) -> list[Action]:
-        """Take in what `LoadStatements` asked for."""
-        if self.state is State.ENDED:
-            return []
-        count = MAX_STATEMENTS_AT_ONCE
-        actions: list[Action] = [
-            Send(Statements(tuple(encoded[first : first + count])))
-            for first in range(0, len(encoded), count)
-        ]
-        return actions + (self._end(Ending.REMOVED) if self._is_leaving else [])
+    def checkpoint_part_kept(self, holdings: Holdings, now_ms: int) -> list[Action]:
+        """Take note that a part is durable."""
+        self._stall.moved(now_ms)
+        self._hold(holdings)
+        return self._advance(self._in.part_kept(holdings.vector), now_ms)
 
-    def part_loaded(self, part: Part | None, now_ms: int) -> list[Action]:
-        """Take in what `LoadPart` asked for; None if there is nothing to give."""
-        self._is_loading_part = False
-        if self.state is not State.EXCHANGING or self._part is None:
-            return []
-        if part is None:
-            self._part = None
-            return self._give(now_ms)
-        self.giving.give_part(part.number, len(part.encoded))
-        self._part = part.number + 1 if part.number + 1 < part.total else None
-        return [Send(part, is_bulk=True), *self._next_part()]
-
-    def kept(self, now_ms: int, *, part: Part | None = None) -> list[Action]:
-        """Take in that what `Keep` or `KeepPart` asked for is decided.
-
-        `update` has told what is held now before.
-        """
-        self.taking.kept()
-        if self.state is not State.EXCHANGING:
-            return []
-        actions = self._moved(now_ms)
-        if part is not None:
-            actions.append(Received(part.number + 1, part.total))
-        return [*actions, self._tell(), *self._take(), *self._compare()]
-
-    def remove_peer(self) -> list[Action]:
-        """The peer was removed from the space: let it know all that was stated, end."""
-        if self.state is not State.EXCHANGING:
-            return self._end(Ending.REMOVED)
-        self._is_leaving = True
-        return [LoadStatements(self.local.statements)]
+    def _hold(self, holdings: Holdings) -> None:
+        self._holdings = holdings
+        self._out.hold(holdings.vector)
 
     def expire(self, now_ms: int) -> list[Action]:
-        """Do what is due."""
-        if self.state is State.GREETING and now_ms - self.started_ms >= HELLO_MS:
-            return self._end(Ending.SILENT)
-        if self.state is not State.EXCHANGING:
-            return []
-        actions: list[Action] = []
-        if self._tell_at_ms is not None and self._tell_at_ms <= now_ms:
-            actions.append(self._tell())
-        actions += self._give(now_ms)
-        if not self._is_pending():
-            self._moved_ms = now_ms
-        elif now_ms - self._moved_ms >= STALL_MS and not self._is_stalled:
-            self._is_stalled = True
-            actions.append(Stalled(now_ms - self._moved_ms))
-        return actions
-
-    def wake_ms(self) -> int | None:
-        """Return when to call `expire`."""
+        """Do what is due by now."""
         if self.state is State.ENDED:
-            return None
-        if self.state is State.GREETING:
-            return self.started_ms + HELLO_MS
-        times = [self._tell_at_ms, self.giving.wake_ms(self.local.vector)]
-        if not self._is_stalled and self._is_pending():
-            times.append(self._moved_ms + STALL_MS)
-        return min((each for each in times if each is not None), default=None)
+            return []
+        self._expired_ms = now_ms
+        if self.state is State.GREETING and now_ms - self._started_ms >= HELLO_MS:
+            return self.end(EndCause.STALLED)
+        here, there = self._holdings.vector, self._out.there
+        cause = self._rollback.observe(here, there, now_ms) if self.greeted else None
+        pending = waited_for(self._roster, self._in, self._out, here, self._conditions)
+        if self._stall.has_given_up(now_ms) and pending in GIVING_UP:
+            cause = EndCause.STALLED
+        if cause is not None:
+            return self.end(cause)
+        news = self._stall.observe(pending, now_ms)
+        return self._advance([] if news is None else [Report(news)], now_ms)
 
-    def _greeted(self, hello: Hello, now_ms: int) -> list[Action]:
-        if hello.space != self.space:
-            return self._end(Ending.FOREIGN_SPACE)
-        if hello.version != VERSION:
-            return self._end(Ending.VERSION)
-        self._note(hello)
-        self.giving.hear(0, _vector(hello.vector), now_ms)
-        return self._settle(now_ms)
+    def end(self, cause: EndCause) -> list[Action]:
+        """End the session from this side, and tell the peer."""
+        if self.state is State.ENDED:
+            return []
+        self.state = State.ENDED
+        farewell = FAREWELLS.get(cause, Farewell.BROKEN_RULES)
+        return [Send(Bye(farewell)), End(cause)]
 
-    def _heard(self, holding: Holding, now_ms: int) -> list[Action]:
-        try:
-            moved = self.giving.hear(holding.settled, _vector(holding.vector), now_ms)
-        except MalformedError:
-            return self._end(Ending.MISCOUNTED)
-        wished = self._wish
-        self._note(holding)
-        actions = self._moved(now_ms) if moved else []
-        if self._wish is not wished:
-            self._part = None
-        return actions + self._settle(now_ms)
+    def _part(self, farewell: Farewell) -> list[Action]:
+        """End the session as the peer said."""
+        self.state = State.ENDED
+        cause = MEANINGS.get(farewell, EndCause.PEER_LEFT)
+        if self._roster.roster.peer is Standing.REMOVED:
+            cause = EndCause.REMOVED_THERE
+        return [End(cause, farewell)]
 
-    def _settle(self, now_ms: int) -> list[Action]:
-        """Do what follows from what the peer told about itself."""
-        told = Acknowledged(
-            self.giving.held_there, self._their_digest, self._their_condition
+    def _advance(self, answer: Answer, now_ms: int) -> list[Action]:
+        """Complete an answer by what has become possible."""
+        if self.state is State.ENDED:
+            return []
+        cause = answer if isinstance(answer, EndCause) else self._settle()
+        actions = [] if isinstance(answer, EndCause) else answer
+        if cause is not None:
+            return actions + self.end(cause)
+        if self._comparison.take_alarm():
+            self._out.show_heads()
+        self._out.may_give = (
+            self.state is State.SYNCING
+            and self._roster.is_settled
+            and self._roster.roster.peer is Standing.MEMBER
+            and self._conditions.may_give
         )
-        actions: list[Action] = [told, *self._compare_rosters()]
-        actions += self._give_checkpoint() + self._give(now_ms) + self._compare()
-        if self._news() != self._told and self._tell_at_ms is None:
-            self._tell_at_ms = now_ms + TELL_AFTER_MS
+        actions += self._out.pump(now_ms)
+        if self.state is State.SYNCING and self._roster.is_settled:
+            there = self._out.there
+            actions += self._comparison.pump(self._holdings, there, now_ms)
+            actions += self._progress.pump(self._holdings.vector, there, now_ms)
         return actions
 
-    def _note(self, told: Hello | Holding) -> None:
-        self._their_roster = told.roster
-        self._their_digest = told.digest
-        self._their_condition = Condition(told.condition & 3)
-        self._wish = told.wish
-
-    def _give_checkpoint(self) -> list[Action]:
-        """Begin a checkpoint if one is wished, or go on with it."""
-        if self._wish is not Wish.CHECKPOINT:
-            return []
-        is_idle = self._part is None and not self.giving.is_waiting
-        if is_idle and any(self.local.vector.values()):
-            self._part = 0
-        return self._next_part()
-
-    def _next_part(self) -> list[Action]:
-        if self._part is None or self._is_loading_part or not self.giving.has_room:
-            return []
-        self._is_loading_part = True
-        return [LoadPart(self._part)]
-
-    def _arrived(self, thing: bytes | Part, now_ms: int) -> list[Action]:
-        try:
-            self.taking.arrive(thing)
-        except MalformedError:
-            return self._end(Ending.FLOODED)
-        return self._take()
-
-    def _take(self) -> list[Action]:
-        following = self.taking.next_keep()
-        return [] if following is None else [following]
-
-    def _give(self, now_ms: int) -> list[Action]:
-        if self._wish is not Wish.ENVELOPES or self._their_condition:
-            return []
-        load = self.giving.next_load(self.local.vector, now_ms)
-        return [] if load is None else [load]
-
-    def _deliver(self, device: DeviceId, envelopes: Sequence[bytes]) -> list[Action]:
-        self.giving.give(device, [len(each) for each in envelopes])
-        return [
-            Send(Deliver(each), is_bulk=len(each) > ON_CONTROL_BYTES)
-            for each in envelopes
-        ]
-
-    def _compare_rosters(self) -> list[Action]:
-        """Exchange hashes once for each pair of different rosters."""
-        pair = self.local.roster, self._their_roster
-        if pair[0] == pair[1] or pair == self._compared_rosters:
-            return []
-        self._compared_rosters = pair
-        return [Send(Known(tuple(sorted(self.local.statements))))]
-
-    def _compare_statements(self, known: frozenset[bytes]) -> list[Action]:
-        missing = self.local.statements - known
-        return [LoadStatements(missing)] if missing else []
-
-    def _news(self) -> tuple[object, ...]:
-        local = self.local
-        return (
-            dict(local.vector),
-            local.digest,
-            local.roster,
-            local.condition,
-            local.wish,
-        )
-
-    def _tell(self) -> Send:
-        """Return the frame that says what is held here."""
-        self._tell_at_ms = None
-        self._told = self._news()
-        local = self.local
-        return Send(
-            Holding(
-                settled=self.taking.settled,
-                roster=local.roster,
-                vector=_wire_vector(local.vector),
-                digest=local.digest,
-                condition=int(local.condition),
-                wish=local.wish,
-            )
-        )
-
-    def _compare(self) -> list[Action]:
-        """Compare digests where both sides hold the same, once for each pair."""
-        ours, theirs = self.local.digest, self._their_digest
-        if not ours or not theirs or self.pending_in or self.pending_out:
-            return []
-        compared = dict(self.local.vector), ours, theirs
-        if compared == self._compared:
-            return []
-        self._compared = compared
-        return [Compared(ours == theirs)]
-
-    def _is_pending(self) -> bool:
-        return bool(self.pending_out or self.pending_in or self.giving.is_waiting)
-
-    def _moved(self, now_ms: int) -> list[Action]:
-        self._moved_ms = now_ms
-        if not self._is_stalled:
-            return []
-        self._is_stalled = False
-        return [Moved()]
-
-    def _end(self, cause: Ending) -> list[Action]:
-        self.state = State.ENDED
-        return [Send(Goodbye(cause)), End(cause)]
-
-
-def _wire_vector(vector: VersionVector) -> tuple[tuple[bytes, int], ...]:
-    return tuple(sorted((device, count) for device, count in vector.items() if count))
-
-
-def _vector(wire: Sequence[tuple[bytes, int]]) -> dict[DeviceId, int]:
-    return {DeviceId(device): count for device, count in wire if count}
+    def _settle(self) -> EndCause | None:
+        """Go on once all statements of the peer are here; say if that is the end."""
+        if self.state is State.AGREEING and not self._roster.is_asking:
+            self.state = TRANSITIONS[self.state, Event.AGREED]
+        if self.state is not State.SYNCING or not self._roster.is_settled:
+            return None
+        roster = self._roster.roster
+        if roster.me is Standing.REMOVED:
+            return EndCause.REMOVED_HERE
+        if roster.peer is Standing.REMOVED:
+            return EndCause.REMOVED_THERE
+        return EndCause.STRANGER_THERE if roster.peer is Standing.STRANGER else None

@@ -134,11 +134,11 @@ class Connection:
             await self._ice.addRemoteCandidate(_from_wire(candidate))
         await self._ice.addRemoteCandidate(None)
         await self._ice.start(RTCIceParameters(remote.username, remote.password))
-        if self._ice.state != "completed":
+        if self._ice.state != "completed" or self._end is not None:
             raise UnconnectedError
         fingerprint = RTCDtlsFingerprint("sha-256", remote.fingerprint.hex(":"))
         await self._dtls.start(RTCDtlsParameters([fingerprint]))
-        if self._dtls.state != "connected":
+        if self._dtls.state != "connected" or self._end is not None:
             raise UnconnectedError
         await self._sctp.start(RTCSctpCapabilities(MAX_MESSAGE_BYTES), SCTP_PORT)
         await self._until(lambda: self._sctp.state == "connected")

@@ -14,7 +14,15 @@ from daemon.api.routing import Call, Route
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PATH_NAME: Final = re.compile(r"\{(\w+)\}")
 _SAFE: Final = frozenset({"GET"})
-WITHOUT_RECEIPT: Final = frozenset({"/v1/batch", "/v1/import", "/v1/tickets"})
+WITHOUT_RECEIPT: Final = frozenset(
+    {
+        "/v1/batch",
+        "/v1/import",
+        "/v1/pairing",
+        "/v1/pairing/join",
+        "/v1/tickets",
+    }
+)
 """Carried out part by part, or new each time: no receipt stands for the whole."""
 
 

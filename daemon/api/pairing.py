@@ -83,7 +83,7 @@ class JoinedDocument(msgspec.Struct, frozen=True):
 
 async def post_pairing(call: Call) -> web.Response:
     """Open an invitation, in place of one that is open."""
-    opened = await call.service.pairing.open()
+    opened = await call.service.peering.pairing.open()
     return json_response(
         Opened(
             code=opened.code,
@@ -99,7 +99,7 @@ async def post_pairing(call: Call) -> web.Response:
 async def get_pairing(call: Call) -> web.Response:
     """Answer how the invitation stands, at once or when it changes."""
     query: StandingQuery = call.query
-    pairing = call.service.pairing
+    pairing = call.service.peering.pairing
     if query.after is None:
         return json_response(_document(pairing.standing()))
     standing = await pairing.wait_changed(query.after, query.wait)
@@ -108,7 +108,7 @@ async def get_pairing(call: Call) -> web.Response:
 
 async def delete_pairing(call: Call) -> web.Response:
     """Take the invitation back."""
-    await call.service.pairing.cancel()
+    await call.service.peering.pairing.cancel()
     return web.Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -116,10 +116,12 @@ async def post_join(call: Call) -> web.Response:
     """Make this device one of the inviter's person."""
     content: JoinContent = call.body
     link = parse_link(content.code)
-    address = content.endpoint and str(parse_address(content.endpoint, "endpoint"))
-    name = check_name(content.name or call.service.identity.device_name, "name")
+    given = content.endpoint
+    address = None if given is None else parse_address(given, "endpoint")
+    name = call.service.identity.device_name if content.name is None else content.name
+    check_name(name, "name")
     try:
-        joined = await call.service.joiner.join(link, address, name)
+        joined = await call.service.peering.joiner.join(link, address, name)
     except PairingLostError as error:
         raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
     identity = joined.identity

@@ -13,7 +13,6 @@ from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
-from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.meaning.meaning import Meaning
 from daemon.meaning.thoughts import Thoughts
@@ -21,7 +20,7 @@ from daemon.mesh.mesh import Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
 from daemon.owner import Owner
-from daemon.pairing import Pairing
+from daemon.peering import Peering
 from daemon.tickets import Tickets
 
 Result = TypeVar("Result")
@@ -38,8 +37,6 @@ class Service:
     identity: Identity
     key_source: Source
     owner: Owner
-    mesh: Mesh
-    devices: Overview
     live_bodies: LiveBodies
     meaning: Meaning
     thoughts: Thoughts
@@ -52,14 +49,23 @@ class Service:
     events: EventLog
     tickets: Tickets
     metrics: Metrics
-    pairing: Pairing
-    joiner: HomeJoiner
+    peering: Peering
     openapi: bytes
     wall_ms: Callable[[], int]
     started_ms: int
     snapshot: Callable[[], GraphSnapshot]
     is_serving: bool = True
     backing_up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def mesh(self) -> Mesh:
+        """What links with the other devices."""
+        return self.peering.mesh
+
+    @property
+    def devices(self) -> Overview:
+        """The person's devices as they are shown."""
+        return self.peering.overview
 
     def store_bytes(self) -> int:
         """Return the size of the store's files."""

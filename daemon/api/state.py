@@ -133,6 +133,9 @@ async def get_metrics(call: Call) -> web.Response:
         "edges": totals.edges,
         "resident_bytes": resident_bytes(),
         "store_bytes": service.store_bytes(),
+        "links": len(service.mesh.links.linked),
+        "sync_pending_envelopes": service.devices.pending(),
+        "sync_stalls": service.mesh.view.stalls,
     }
     return web.Response(
         text=metrics.exposition(service.metrics, gauges),

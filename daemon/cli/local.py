@@ -185,18 +185,18 @@ class Installed:
     ) -> JoinedDevice:
         """See `Local`."""
         from daemon.joining_home import join_home
-        from daemon.nearby import NearbyInviters
+        from daemon.nearby import nearby_ways
         from transport.addresses import parse_address
         from transport.pairing_code import parse_link
 
         return join_home(
             home,
             parse_link(code),
-            None if endpoint is None else str(parse_address(endpoint, "--at")),
+            None if endpoint is None else parse_address(endpoint, "--at"),
             name=name,
             key_source=key_source,
             ask_passphrase=ask_passphrase,
-            finder=NearbyInviters(),
+            ways=nearby_ways(),
         )
 
     def run(self, home: Path, flags: Mapping[str, object]) -> int:

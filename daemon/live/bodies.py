@@ -5,9 +5,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from crdt.committed import Committed
 from crdt.errors import ConflictError
 from crdt.ids import NodeKey
-from crdt.replica import Committed
 from daemon.live.awareness import Source
 from daemon.live.editor import ANEW, NO_NODE, STOPPING, Editor, Ending
 from daemon.live.room import BodyStore, Room

@@ -22,10 +22,10 @@ from consensus.embedder import Embedder
 from consensus.errors import NoModelError
 from consensus.model_folder import folder_tag
 from consensus.worker_life import State
+from crdt.committed import Committed
 from crdt.embeddings import Model
 from crdt.meaning_reader import MeaningReader
 from crdt.records import Node
-from crdt.replica import Committed
 from daemon.meaning.catching_up import PROGRESS, CatchingUp
 from daemon.owner import Owner
 

@@ -7,7 +7,8 @@ signalling to find out.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, TypeAlias
+from contextlib import suppress
+from typing import Final, Protocol, TypeAlias
 
 from crdt.errors import PeerError
 from crdt.ids import DeviceId
@@ -20,8 +21,21 @@ from transport.switchboard import DialError, DialFailure, Switchboard
 
 SIGNAL: Final = "signal"
 """Under which name endpoints take offers."""
+ENROL: Final = "enrol"
+"""Under which name they take introductions."""
 Forwarding: TypeAlias = Callable[[DeviceId, bytes], Awaitable[bytes | None]]
 """Takes an offer to a device through a device to which both are linked."""
+
+
+class Introducing(Protocol):
+    """What is said to a device that keeps silent: it may not know this one."""
+
+    async def question(self, peer: DeviceId) -> bytes | None:
+        """Return what to show it; None if there is nothing to show."""
+
+    async def take(self, sealed: bytes) -> None:
+        """Take in its answer. Raises a `PeerError`."""
+
 
 _CAUSES: Final = {
     DialFailure.NO_ANSWER: FailureCause.UNANSWERED,
@@ -35,18 +49,19 @@ async def call(
     peer: DeviceId,
     steps: Sequence[Step],
     forwarding: Forwarding,
+    introducing: Introducing,
 ) -> Link | Failure | None:
     """Return the link, why there is none, or None if the device's own dial goes first.
 
     Cancelled, it leaves nothing behind.
     """
-    ways = _Ways(peer, steps, forwarding)
+    ways = _Ways(peer, steps, forwarding, introducing)
     try:
         return await switchboard.dial(peer, ways.carry)
     except DialError as error:
         if error.failure is DialFailure.SUPERSEDED:
             return None
-        if error.failure is DialFailure.NO_ANSWER and not ways.was_reached:
+        if error.failure is DialFailure.NO_ANSWER and not ways.silent:
             return Failure(FailureCause.UNREACHABLE)
         return Failure(_CAUSES[error.failure])
     except PeerError:
@@ -57,13 +72,18 @@ class _Ways:
     """The ways of one dial."""
 
     def __init__(
-        self, peer: DeviceId, steps: Sequence[Step], forwarding: Forwarding
+        self,
+        peer: DeviceId,
+        steps: Sequence[Step],
+        forwarding: Forwarding,
+        introducing: Introducing,
     ) -> None:
         self._peer = peer
         self._steps = steps
         self._forwarding = forwarding
-        self.was_reached = False
-        """Whether anything listened at any address."""
+        self._introducing = introducing
+        self.silent: list[Address] = []
+        """Where something listened and did not answer."""
 
     async def carry(self, offer: bytes) -> bytes | None:
         """Return the first answer to an offer, None if all ways were in vain."""
@@ -76,6 +96,7 @@ class _Ways:
                 for task in done:
                     if (answer := task.result()) is not None:
                         return answer
+            await self._introduce()
             return None
         finally:
             for task in asked:
@@ -92,7 +113,18 @@ class _Ways:
         try:
             answer = await post(address, SIGNAL, offer)
         except PostError as error:
-            self.was_reached |= error.failure is PostFailure.SILENT
+            if error.failure is PostFailure.SILENT:
+                self.silent.append(address)
             return None
-        self.was_reached = True
         return answer
+
+    async def _introduce(self) -> None:
+        """Show a device that keeps silent who this one is."""
+        question = await self._introducing.question(self._peer)
+        if question is None:
+            return
+        for address in self.silent:
+            with suppress(PostError, PeerError):
+                answer = await post(address, ENROL, question)
+                await self._introducing.take(answer)
+                return

@@ -15,7 +15,7 @@ from typing import Final, Self, TypeAlias, assert_never
 
 from crdt.ids import DeviceId
 from daemon.faults import places
-from daemon.mesh.calling import Forwarding, call
+from daemon.mesh.calling import Forwarding, Introducing, call
 from transport.addresses import Address
 from transport.dialing import Abandon, Action, Dial, DialPolicy, HangUp
 from transport.link import Link
@@ -38,13 +38,16 @@ class Links:
         policy: DialPolicy,
         switchboard: Switchboard,
         forwarding: Forwarding,
+        introducing: Introducing,
         converse: Conversation,
+        *,
         now_ms: Callable[[], int],
     ) -> None:
         """Dial nobody yet; `now_ms` is of a clock that goes on during sleep."""
         self._policy = policy
         self._switchboard = switchboard
         self._forwarding = forwarding
+        self._introducing = introducing
         self._converse = converse
         self._now_ms = now_ms
         self._open: dict[DeviceId, dict[Link, asyncio.Task[None]]] = {}
@@ -138,7 +141,11 @@ class Links:
     async def _dial(self, dial: Dial) -> None:
         try:
             outcome = await call(
-                self._switchboard, dial.peer, dial.steps, self._forwarding
+                self._switchboard,
+                dial.peer,
+                dial.steps,
+                self._forwarding,
+                self._introducing,
             )
         except Exception as error:  # noqa: BLE001  # a dial that fails is tried again
             logger.error("a dial failed by %s", places(error))  # noqa: TRY400  # no content

@@ -6,148 +6,155 @@ is told of them follow.
 """
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self, TypeAlias
 
-from crdt.arrival import Cause, Refusal
+from crdt.committed import Committed
 from crdt.envelope_reader import EnvelopeReader
-from crdt.errors import (
-    DiskFullError,
-    FractalityError,
-    InvalidError,
-    PeerError,
-    StoreError,
-)
-from crdt.holding import Holding
+from crdt.errors import FractalityError, PeerError, StoreError
 from crdt.identity import Identity
 from crdt.ids import DeviceId
-from crdt.known_addresses import KnownAddresses
 from crdt.membership import RosterChange
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from crdt.roster import Member
-from crdt.vectors import VersionVector
 from daemon.mesh.address_book import AddressBook
+from daemon.mesh.calling import ENROL, SIGNAL
+from daemon.mesh.carrying import Carrying
+from daemon.mesh.checkpoint_spool import CheckpointSpool
+from daemon.mesh.introduction import Introductions
 from daemon.mesh.links import Links
-from daemon.mesh.peer_record import Here, PeerRecord
-from daemon.mesh.port import ReplicaOfPeer
+from daemon.mesh.peer_record import PeerRecord
+from daemon.mesh.port import Around, ReplicaOfPeer
+from daemon.mesh.sessions import Sessions
+from daemon.mesh.space_view import Clocks, SpaceView, observed
 from daemon.mesh.tending import tend
+from daemon.mesh.whereabouts import Whereabouts
 from daemon.owner import Owner
-from transport.addresses import Address, parse_address
+from transport.addresses import parse_address
 from transport.dialing import DialPolicy
-from transport.discovery import Discovery, Found
-from transport.exchange import Exchange, Told
-from transport.frames import (
-    MAX_ADDRESSES,
-    Addresses,
-    Condition,
-    Forward,
-    Presence,
-    Wish,
-)
+from transport.endpoint import Handler
+from transport.frames import Addresses, Aside, Forward, Presence
 from transport.ice_servers import IceServers
 from transport.link import Link
-from transport.local_addresses import local_addresses
 from transport.signalling import ClockSkewError
 from transport.switchboard import Switchboard
-from transport.sync import SyncSession
-from transport.sync_actions import Acknowledged, Local
 
 logger = logging.getLogger(__name__)
 
 _SAVE_SECONDS: Final = 1.0
 """What peers acknowledged is handed to the store at most so often."""
-_LOOK_SECONDS: Final = 5.0
-"""How often the addresses of this machine and its sleep are looked at."""
-_SLEPT_MS: Final = 5_000
+Notice: TypeAlias = Callable[[str, DeviceId], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Clocks:
-    """Times and dice, from outside."""
+class Parts:
+    """What a mesh is built on."""
 
-    wall_ms: Callable[[], int]
-    steady_ms: Callable[[], int]
-    """Of a clock that goes on while the machine sleeps."""
-    awake_ms: Callable[[], int]
-    """Of a clock that does not."""
-    randomness: Callable[[int], bytes]
-    dice: Callable[[], float]
+    owner: Owner
+    identity: Identity
+    envelopes: EnvelopeReader
+    threads: ThreadPoolExecutor
+    """One thread, for `envelopes` and `spool`."""
+    spool: CheckpointSpool
+    clocks: Clocks
+    servers: IceServers
 
 
 class Mesh:
     """Links, sessions, and what is known of every other device."""
 
+    view: SpaceView
+    links: Links
+    whereabouts: Whereabouts
+
     def __init__(
         self,
-        owner: Owner,
-        identity: Identity,
-        envelopes: EnvelopeReader,
-        threads: ThreadPoolExecutor,
-        clocks: Clocks,
+        parts: Parts,
         *,
-        servers: IceServers | None = None,
+        tell: Notice = lambda kind, peer: None,
         heard: Callable[[DeviceId, Presence], None] = lambda peer, frame: None,
-        news: Callable[[str, DeviceId], None] = lambda kind, peer: None,
+        presences: Callable[[], Sequence[Presence]] = lambda: (),
     ) -> None:
         """Link with nobody yet.
 
-        `heard` takes who edits what elsewhere; `news` is told `peer.online`,
-        `peer.offline`, `sync.state` and `sync.progress` of a device.
+        `tell` is told what happens to a device, `heard` who edits what elsewhere;
+        `presences` says who edits what here.
         """
-        self._owner = owner
-        self.identity = identity
-        self._envelopes = envelopes
-        self._threads = threads
-        self._clocks = clocks
+        self._parts = parts
+        self._tell = tell
         self._heard = heard
-        self._news = news
-        self.records: dict[DeviceId, PeerRecord] = {}
-        self._exchanges: dict[DeviceId, Exchange] = {}
-        self._fetching: DeviceId | None = None
-        self._wishing: set[DeviceId] = set()
-        self._conditions = Condition.NONE
-        self._unsaved: set[DeviceId] = set()
-        self._presences_of: Callable[[], Sequence[Presence]] = lambda: ()
-        self.book = AddressBook()
-        self.peer_port = 0
-        self.discovery: Discovery | None = None
-        self.is_paused = False
-        self._switchboard = Switchboard(
-            identity, self._member, servers=servers, refused=self._offer_refused
-        )
-        policy = DialPolicy(identity.device, clocks.dice)
-        self.links = Links(
-            policy, self._switchboard, self._forward, self._converse, clocks.steady_ms
-        )
+        self._presences = presences
         self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
-        self._services: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Look at what is held, and begin to link."""
-        self.holding, stored, acknowledged = await self._owner.run(_observed)
-        self.book = AddressBook.of(stored)
-        for device, (vector, heard_ms) in acknowledged.items():
-            self.records[device] = PeerRecord(vector, heard_ms)
+        parts = self._parts
+        start = await parts.owner.run(observed)
+        self.view = SpaceView(parts.identity, start.holding)
+        for device, vector in start.acknowledged.items():
+            heard_ms = start.heard_ms.get(device)
+            self.view.records[device] = PeerRecord(dict(vector), heard_ms)
+        self._switchboard = Switchboard(
+            parts.identity,
+            self._member,
+            servers=parts.servers,
+            refused=self._offer_refused,
+        )
+        self._introductions = Introductions(
+            parts.identity, parts.owner, self._member, self.roster_changed, parts.clocks
+        )
+        self.links = Links(
+            DialPolicy(parts.identity.device, parts.clocks.dice),
+            self._switchboard,
+            self._forward,
+            self._introductions,
+            self._converse,
+            now_ms=parts.clocks.steady_ms,
+        )
+        book = AddressBook.of(start.addresses)
+        self.whereabouts = Whereabouts(self.view, self.links, book, parts.clocks)
+        self._sessions = Sessions(
+            self.view,
+            parts.owner.replica.keys.space,
+            self._port_of,
+            parts.clocks,
+            roster_changed=self.roster_changed,
+            greeted=self._greet,
+            heard=self._hear,
+            tell=self._tell,
+        )
+        self._carrying = Carrying(
+            self.view,
+            parts.clocks,
+            say=self._sessions.say,
+            answer=self._switchboard.answer,
+            beside=self._beside,
+            linked=lambda: self._sessions.peers,
+        )
+        await self._begin()
+        return self
+
+    async def _begin(self) -> None:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._tasks)
             await stack.enter_async_context(self._switchboard)
             await stack.enter_async_context(self.links)
-            self._services = [
+            looking = self.whereabouts.keep_looking(self._sessions.try_again)
+            services = [
                 self._tasks.create_task(self._keep_saving()),
-                self._tasks.create_task(self._keep_looking()),
+                self._tasks.create_task(looking),
             ]
-            stack.callback(self._stop_services)
+            for service in services:
+                stack.callback(service.cancel)
             self._stack = stack.pop_all()
         self._follow_roster()
-        self._run(self._tend())
-        return self
+        self._beside(self._tend())
 
     async def __aexit__(
         self,
@@ -160,46 +167,33 @@ class Mesh:
         await self._save()
 
     @property
-    def here(self) -> Here:
-        """How it is with this device."""
-        own = self.holding.roster.member(self.identity.device)
-        return Here(
-            device=self.identity.device,
-            vector=self.holding.vector,
-            is_removed=own is None or own.is_removed,
-            is_paused=self.is_paused,
-            is_disk_full=Condition.DISK_FULL in self._conditions,
-            lacks_key=Condition.KEY_MISSING in self._conditions,
-            forked=self.holding.forked,
-        )
+    def handlers(self) -> dict[str, Handler]:
+        """What is done with requests to the endpoint, by name."""
+        return {
+            SIGNAL: self._switchboard.answer,
+            ENROL: self._introductions.answer,
+        }
 
-    def record(self, device: DeviceId) -> PeerRecord:
-        """Return what is known of a device."""
-        return self.records.setdefault(device, PeerRecord())
-
-    async def signal(self, sealed: bytes, source: str) -> bytes | None:
-        """Answer an offer that came to the endpoint."""
-        return await self._switchboard.answer(sealed, source)
+    @property
+    def is_running(self) -> bool:
+        """Whether it was entered."""
+        return hasattr(self, "view")
 
     def committed(self, committed: Committed) -> None:
         """Take note of what became durable here, and let peers have it."""
-        if committed.holding is None:
-            return
-        self.holding = committed.holding
-        self._conditions &= ~Condition.DISK_FULL
-        for exchange in list(self._exchanges.values()):
-            exchange.update(committed.advanced)
+        if committed.holding is not None and self.is_running:
+            self.view.holding = committed.holding
+            self._sessions.committed(committed)
 
     def roster_changed(self, change: RosterChange) -> None:
         """Take note of new statements: who belongs, which keys there are."""
-        self.holding = replace(self.holding, roster=change.roster)
+        self.view.holding = replace(self.view.holding, roster=change.roster)
         if change.has_new_keys:
-            self._conditions &= ~Condition.KEY_MISSING
+            self.view.lacks_key = False
+        self._sessions.statements_changed()
         self._follow_roster()
-        for exchange in list(self._exchanges.values()):
-            exchange.update(())
         if change.statements:
-            self._run(self._tend())
+            self._beside(self._tend())
 
     def try_address(self, text: str) -> str:
         """Look for every device that has no link at this address, too.
@@ -207,197 +201,81 @@ class Mesh:
         Raises `InvalidError`.
         """
         address = parse_address(text)
-        for device in self._others() - self.links.linked:
-            self._learn(device, (address,))
+        for device in self.view.others - self.links.linked:
+            self.whereabouts.learn(device, (address,))
         self.links.sync_now()
         return str(address)
 
     def pause(self, *, is_paused: bool) -> None:
         """Stay alone from now on, or not any more."""
-        self.is_paused = is_paused
+        self.view.is_paused = is_paused
         self.links.pause(is_paused=is_paused)
 
     def say(self, presence: Presence) -> None:
         """Tell every linked device who edits something here."""
-        for exchange in self._exchanges.values():
-            exchange.say(presence)
+        if self.is_running:
+            self._sessions.say(presence)
 
-    def greet_with(self, presences: Callable[[], Sequence[Presence]]) -> None:
-        """Say this to every device as soon as there is a session with it."""
-        self._presences_of = presences
-
-    async def follow_discovery(self, discovery: Discovery) -> None:
-        """Take in what is seen on the local network, for as long as this runs."""
-        self.discovery = discovery
-        while True:
-            for event in await discovery.next_events():
-                if isinstance(event, Found):
-                    self._learn(event.device, event.addresses)
-
-    def local(self, peer: DeviceId) -> Local:
-        """Return what is held, and what is wished from a peer."""
-        holding = self.holding
-        return Local(
-            vector=holding.vector,
-            digest=_short(holding.digest),
-            roster=holding.roster.fingerprint,
-            statements=holding.roster.hashes,
-            condition=self._conditions,
-            wish=self._wish(peer),
+    def _port_of(self, peer: DeviceId, around: Around) -> ReplicaOfPeer:
+        parts = self._parts
+        return ReplicaOfPeer(
+            peer,
+            around,
+            parts.owner,
+            parts.envelopes,
+            parts.threads,
+            parts.spool,
+            parts.clocks.wall_ms,
         )
 
-    def refused(self, peer: DeviceId, refusals: Sequence[Refusal]) -> None:
-        """Take note of envelopes that were not taken."""
-        causes = {refusal.cause for refusal in refusals} - {Cause.DUPLICATE}
-        if Cause.NO_KEY in causes:
-            self._conditions |= Condition.KEY_MISSING
-        if causes:
-            names = ", ".join(sorted(causes))
-            logger.warning("envelopes of a device were not taken: %s", names)
-            self._news("sync.state", peer)
+    def _member(self, device: DeviceId, /) -> Member | None:
+        return self.view.member(device)
 
-    def store_failed(self, error: Exception) -> None:
-        """Take note that something could not be made durable."""
-        if isinstance(error, DiskFullError):
-            self._conditions |= Condition.DISK_FULL
+    def _follow_roster(self) -> None:
+        """Link with who belongs to the space, and let go of who does not any more."""
+        # Whoever was removed is told so by the session that is going on.
+        self.links.want(self.view.others | self._sessions.peers)
+        self.whereabouts.follow_roster()
 
-    def wish_checkpoint(self, peer: DeviceId) -> None:
-        """Wish for a checkpoint from a peer."""
-        self._wishing.add(peer)
+    async def _converse(self, link: Link) -> None:
+        await self._sessions.converse(link)
+        if link.peer not in self.view.others:
+            self.links.want(self.view.others | self._sessions.peers)
 
-    def tell(self, peer: DeviceId, told: Told) -> None:
-        """Take note of how a peer stands."""
-        record = self.record(peer)
-        record.note(told, self.holding.vector, self._clocks.wall_ms())
-        if isinstance(told, Acknowledged):
-            self._unsaved.add(peer)
-        else:
-            self._news("sync.state", peer)
+    def _greet(self, peer: DeviceId) -> None:
+        """Say what goes beside the graph, once a peer has said hello."""
+        self._sessions.say(self.whereabouts.told(), peer)
+        for presence in self._presences():
+            self._sessions.say(presence, peer)
 
-    def hear(self, peer: DeviceId, frame: Presence | Addresses | Forward) -> None:
-        """Take what a peer says beside the graph."""
+    async def _forward(self, peer: DeviceId, offer: bytes) -> bytes | None:
+        return await self._carrying.ask(peer, offer)
+
+    def _hear(self, peer: DeviceId, frame: Aside) -> None:
         match frame:
             case Presence():
                 self._heard(peer, frame)
             case Addresses():
-                self._hear_addresses(frame)
+                self.whereabouts.hear(frame)
             case Forward():
-                pass
-
-    def _member(self, device: DeviceId, /) -> Member | None:
-        return self.holding.roster.member(device)
-
-    def _others(self) -> frozenset[DeviceId]:
-        """Return the devices to which there should be a link."""
-        if self.here.is_removed:
-            return frozenset()
-        members = self.holding.roster.members.values()
-        present = (each.device for each in members if not each.is_removed)
-        return frozenset(present) - {self.identity.device}
-
-    def _follow_roster(self) -> None:
-        """Link with who belongs to the space, and let go of who does not any more."""
-        others = self._others()
-        for peer in self._exchanges.keys() - others:
-            self._exchanges[peer].remove_peer()
-        self.links.want(others | self._exchanges.keys())
-        for peer in others:
-            self.links.know(peer, self.book.of_device(peer))
-        if self.discovery is not None:
-            self.discovery.refresh()
-
-    async def _converse(self, link: Link) -> None:
-        """Bring the space into step over a link until it is over."""
-        peer = link.peer
-        steady_ms = self._clocks.steady_ms
-        session = SyncSession(
-            self.identity.device,
-            self._owner.replica.keys.space,
-            self.local(peer),
-            steady_ms(),
-        )
-        port = ReplicaOfPeer(
-            peer,
-            self,
-            self._owner,
-            self._envelopes,
-            self._threads,
-            self._clocks.wall_ms,
-        )
-        exchange = Exchange(
-            session,
-            link,
-            port,
-            now_ms=steady_ms,
-            wall_ms=self._clocks.wall_ms,
-            greeting=self._greeting(),
-        )
-        self._exchanges[peer] = exchange
-        self.record(peer).link_made()
-        self._news("peer.online", peer)
-        try:
-            await exchange.run()
-        finally:
-            if exchange.ending is not None:
-                logger.info("a session ended: %s", exchange.ending)
-            if self._exchanges.get(peer) is exchange:
-                del self._exchanges[peer]
-                self.record(peer).link_lost()
-                self._news("peer.offline", peer)
-                if peer not in self._others():
-                    self.links.want(self._others() | self._exchanges.keys())
-            if self._fetching == peer:
-                self._fetching = None
-
-    def _greeting(self) -> Sequence[Presence | Addresses]:
-        """Return what is said first: where devices are, and who edits what."""
-        me = self.identity.device
-        own = [(me, address) for address in self._own_addresses()]
-        told = (*own, *self.book.told(self._others()))
-        return [Addresses(told[:MAX_ADDRESSES]), *self._presences_of()]
-
-    def _own_addresses(self) -> list[str]:
-        if not self.peer_port:
-            return []
-        found = (Address.checked(str(ip), self.peer_port) for ip in local_addresses())
-        return [str(address) for address in found]
-
-    def _wish(self, peer: DeviceId) -> Wish:
-        return Wish.ENVELOPES
-
-    def _learn(self, device: DeviceId, addresses: Sequence[Address]) -> None:
-        now_ms = self._clocks.wall_ms()
-        if self.book.learn(device, addresses, now_ms):
-            self.links.know(device, self.book.of_device(device))
-
-    def _hear_addresses(self, frame: Addresses) -> None:
-        others = self._others()
-        for identity, text in frame.known:
-            device = DeviceId(identity)
-            if device not in others:
-                continue
-            with suppress(InvalidError):
-                self._learn(device, (parse_address(text),))
-
-    async def _forward(self, peer: DeviceId, sealed: bytes) -> bytes | None:
-        return None
+                self._carrying.hear(peer, frame)
 
     def _offer_refused(self, error: PeerError) -> None:
         """Take note of why an offer was dropped: some causes a person can mend."""
         if isinstance(error, ClockSkewError):
-            self.record(error.device).skew_ms = error.skew_ms
-            self._news("sync.state", error.device)
+            self.view.record(error.device).skew_ms = error.skew_ms
+            self._tell("sync.state", error.device)
 
     async def _tend(self) -> None:
         """State what an admin owes the others."""
-        randomness, wall_ms = self._clocks.randomness, self._clocks.wall_ms
-        changes = await self._owner.run(
-            lambda replica: tend(replica, randomness, wall_ms())
+        clocks = self._parts.clocks
+        changes = await self._parts.owner.run(
+            lambda replica: tend(replica, clocks.randomness, clocks.wall_ms())
         )
         for change in changes:
             self.roster_changed(change)
 
-    def _run(self, job: Coroutine[Any, Any, None]) -> None:
+    def _beside(self, job: Awaitable[None]) -> None:
         """Do something beside; what fails is told in the log and tried again later."""
 
         async def guarded() -> None:
@@ -415,56 +293,20 @@ class Mesh:
 
     async def _save(self) -> None:
         """Hand what peers said and where they are to the store."""
-        said = {peer: dict(self.records[peer].vector) for peer in self._unsaved}
-        self._unsaved.clear()
-        book = self.book.stored() if self.book.is_changed else None
-        self.book.is_changed = False
-        if not said and book is None:
+        unsaved, book = self._sessions.unsaved, self.whereabouts.book
+        said = {peer: dict(self.view.record(peer).vector) for peer in unsaved}
+        unsaved.clear()
+        known = book.stored() if book.is_changed else None
+        book.is_changed = False
+        if not said and known is None:
             return
-        now_ms = self._clocks.wall_ms()
+        now_ms = self._parts.clocks.wall_ms()
 
         def note(replica: Replica) -> None:
             for peer, vector in said.items():
                 replica.note_acknowledged(peer, vector, now_ms)
-            if book is not None:
-                replica.save_addresses(book)
+            if known is not None:
+                replica.save_addresses(known)
 
         with suppress(StoreError):
-            await self._owner.run(note)
-
-    async def _keep_looking(self) -> None:
-        """Notice sleep and other networks."""
-        steady_ms, awake_ms = self._clocks.steady_ms, self._clocks.awake_ms
-        asleep_ms, addresses = steady_ms() - awake_ms(), local_addresses()
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            self._conditions &= ~Condition.DISK_FULL
-            now_asleep_ms, now_addresses = steady_ms() - awake_ms(), local_addresses()
-            has_slept = now_asleep_ms - asleep_ms > _SLEPT_MS
-            if has_slept or now_addresses != addresses:
-                self.links.network_changed()
-                if self.discovery is not None:
-                    self.discovery.renew()
-            asleep_ms, addresses = now_asleep_ms, now_addresses
-
-    def _stop_services(self) -> None:
-        for service in self._services:
-            service.cancel()
-
-
-def _short(digest: bytes) -> bytes:
-    """Return what stands for a digest in frames: its hash, or nothing for nothing."""
-    return hashlib.sha256(digest).digest() if digest else b""
-
-
-def _observed(
-    replica: Replica,
-) -> tuple[
-    Holding, KnownAddresses, Mapping[DeviceId, tuple[VersionVector, int | None]]
-]:
-    """Return what is held here, where devices were, and what they said they hold."""
-    said = {
-        peer: (vector, replica.heard_ms.get(peer))
-        for peer, vector in replica.acknowledged.items()
-    }
-    return replica.holding, replica.read_addresses(), said
+            await self._parts.owner.run(note)

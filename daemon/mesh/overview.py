@@ -7,7 +7,7 @@ from crdt.ids import DeviceId
 from crdt.membership import RosterChange
 from crdt.replica import Replica
 from crdt.roster import Member
-from crdt.vectors import safe_on
+from crdt.vectors import joined, missing, safe_on
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.report import DeviceReport, LinkKind, PeerReport, PlanReport
 from daemon.mesh.standing import PeerStanding, SpaceState, explain, space_state
@@ -28,7 +28,7 @@ class Overview:
     @property
     def is_paused(self) -> bool:
         """Whether a person told this device to stay by itself."""
-        return self.mesh.is_paused
+        return self.mesh.view.is_paused
 
     def state(self) -> SpaceState:
         """Return how the space stands on all devices that read it."""
@@ -41,18 +41,38 @@ class Overview:
 
     def devices(self) -> list[DeviceReport]:
         """Return every device, this one first and removed ones last."""
-        members = self.mesh.holding.roster.members.values()
-        me = self.mesh.identity.device
+        members = self.mesh.view.holding.roster.members.values()
+        me = self.mesh.view.identity.device
         ordered = sorted(
             members, key=lambda each: (each.is_removed, each.device != me, each.name)
         )
         return [self._report(each) for each in ordered]
+
+    def report(self, device: DeviceId) -> DeviceReport | None:
+        """Return a device that is or was in the roster."""
+        member = self.mesh.view.member(device)
+        return None if member is None else self._report(member)
+
+    def progress(self, device: DeviceId) -> tuple[int, int]:
+        """Return how many parts or envelopes of how many both sides have now."""
+        record = self.mesh.view.record(device)
+        if record.progress is not None:
+            return record.progress.done, record.progress.total
+        held = self.mesh.view.holding.vector
+        total = sum(joined(held, record.vector).values())
+        lacking = missing(held, record.vector) + missing(record.vector, held)
+        return total - min(lacking, total), total
+
+    def pending(self) -> int:
+        """Return how many envelopes other devices have yet to acknowledge."""
+        return sum(each.pending_out for each in self.others())
 
     def peers(self) -> list[PeerReport]:
         """Return how the other devices are reached."""
         found = []
         for member in self._others():
             link = self.mesh.links.link(member.device)
+            known = self.mesh.whereabouts.book.of_device(member.device)
             found.append(
                 PeerReport(
                     device=member.device,
@@ -61,9 +81,7 @@ class Overview:
                     rtt_ms=None if link is None else link.rtt_ms,
                     bytes_out=0 if link is None else link.bytes_out,
                     bytes_in=0 if link is None else link.bytes_in,
-                    addresses=[
-                        str(each) for each in self.mesh.book.of_device(member.device)
-                    ],
+                    addresses=[str(each) for each in known],
                 )
             )
         return found
@@ -73,14 +91,14 @@ class Overview:
 
         `change` is that of `GraphReader.last_change`.
         """
-        holding = self.mesh.holding
+        holding = self.mesh.view.holding
         readers = [each.device for each in self._others() if each.may_read]
         if holding.floor is None or not readers:
             return 1, False
         named = None
         if change is not None:
-            named = change[0] or self.mesh.identity.device, change[1]
-        held = {peer: self.mesh.record(peer).vector for peer in readers}
+            named = change[0] or self.mesh.view.identity.device, change[1]
+        held = {peer: self.mesh.view.record(peer).vector for peer in readers}
         count = safe_on(named, holding.floor, held)
         return 1 + count, count < len(readers)
 
@@ -117,11 +135,11 @@ class Overview:
         self, device: DeviceId, statement: Callable[[Replica], RosterChange]
     ) -> DeviceReport:
         self.mesh.roster_changed(await self.owner.run(statement))
-        return self._report(self.mesh.holding.roster.members[device])
+        return self._report(self.mesh.view.holding.roster.members[device])
 
     def _others(self) -> Sequence[Member]:
-        me = self.mesh.identity.device
-        members = self.mesh.holding.roster.members.values()
+        me = self.mesh.view.identity.device
+        members = self.mesh.view.holding.roster.members.values()
         others = [each for each in members if not each.is_removed and each.device != me]
         return sorted(others, key=lambda each: (each.name, each.device))
 
@@ -130,15 +148,15 @@ class Overview:
         return None if link is None else link.kind
 
     def _standing(self, member: Member) -> PeerStanding:
-        return self.mesh.record(member.device).standing(
+        return self.mesh.view.record(member.device).standing(
             member,
-            self.mesh.here,
+            self.mesh.view.here,
             self._link(member.device),
             self.mesh.links.explain(member.device),
         )
 
     def _report(self, member: Member) -> DeviceReport:
-        is_this = member.device == self.mesh.identity.device
+        is_this = member.device == self.mesh.view.identity.device
         standing = self._standing(member)
         trouble = None if is_this else standing.trouble
         cause, fix = (None, None) if trouble is None else explain(trouble)

@@ -5,6 +5,7 @@ from that when somebody asks.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from crdt.ids import DeviceId
 from crdt.roster import Member
@@ -15,19 +16,30 @@ from daemon.mesh.standing import (
     DiskFull,
     Forked,
     KeyMissing,
+    NewerVersion,
     Paused,
     PeerStanding,
     Removed,
-    Stalled,
+    Stuck,
     Trouble,
     Unlinked,
     foremost,
 )
-from transport.exchange import Told
-from transport.frames import Condition
+from transport.frames import Condition, Refusal
 from transport.reasons import ClockSkew, Reason
-from transport.sync_actions import Acknowledged, Compared, Moved, Received
-from transport.sync_actions import Stalled as SessionStalled
+from transport.sync_actions import (
+    CheckpointProgress,
+    Compared,
+    Conditioned,
+    EndCause,
+    Greeted,
+    Moving,
+    News,
+    NotAccepted,
+    Progress,
+    StallCause,
+    Stalled,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,42 +59,61 @@ class Here:
 class PeerRecord:
     """One other device."""
 
-    vector: VersionVector = field(default_factory=dict)
+    vector: dict[DeviceId, int] = field(default_factory=dict)
     """What it said that it holds."""
     last_ack_ms: int | None = None
-    condition: Condition = Condition.NONE
+    condition: Condition = Condition.READY
     in_step_at: VersionVector | None = None
     """The vector at which both showed the same, the last time they compared."""
     differs_at: VersionVector | None = None
-    stalled_ms: int | None = None
-    progress: tuple[int, int] | None = None
+    stalled: StallCause | None = None
+    lacks_key_there: bool = False
+    pending_in: int = 0
+    """Envelopes that it has and this device lacks, as the session last told."""
+    progress: CheckpointProgress | None = None
+    ended: EndCause | None = None
+    """Why the last session ended, if it says something about the two devices."""
     skew_ms: int | None = None
     """How far its clock was ahead of ours when it last asked for a link."""
 
-    def note(self, told: Told, here: VersionVector, now_ms: int) -> None:
+    def acknowledge(self, vector: VersionVector, now_ms: int) -> None:
+        """Take note of what it holds durably."""
+        self.vector.update(vector)
+        self.last_ack_ms = now_ms
+
+    def note(self, news: News, here: VersionVector) -> None:
         """Take in what a session found out."""
-        match told:
-            case Acknowledged(vector, _, condition):
-                self.vector, self.last_ack_ms = dict(vector), now_ms
+        match news:
+            case Greeted(condition=condition) | Conditioned(condition):
                 self.condition = condition
+                self.differs_at = None
+            case Progress(lacking_here=lacking):
+                self.pending_in = lacking
+            case CheckpointProgress():
+                self.progress = news
             case Compared(is_equal=True):
                 self.in_step_at, self.differs_at = dict(here), None
+                self.ended = None
             case Compared():
                 self.differs_at = dict(here)
-            case Moved():
-                self.stalled_ms = None
-            case SessionStalled(for_ms):
-                self.stalled_ms = for_ms
-            case Received(done, total):
-                self.progress = (done, total)
+            case NotAccepted(refusal=Refusal.NO_KEY, is_here=False):
+                self.lacks_key_there = True
+            case NotAccepted():
+                pass
+            case Stalled(cause):
+                self.stalled = cause
+            case Moving():
+                self.stalled = None
+                self.lacks_key_there = False
+
+    def session_ended(self, cause: EndCause | None) -> None:
+        """Take note that there is no session: what stalled in it does not any more."""
+        self.stalled = self.progress = None
+        self.ended = cause
 
     def link_made(self) -> None:
         """Take note that there is a link: what kept it from being made is over."""
         self.skew_ms = None
-
-    def link_lost(self) -> None:
-        """Take note that there is no link: what stalled on it does not any more."""
-        self.stalled_ms = None
 
     def standing(
         self, member: Member, here: Here, link: LinkKind | None, reason: Reason
@@ -104,16 +135,14 @@ class PeerRecord:
         if here.is_removed or member.is_removed:
             return [Removed(is_here=here.is_removed)]
         found: list[Trouble] = []
-        if here.device in here.forked or member.device in here.forked:
-            found.append(Forked(is_here=here.device in here.forked))
+        if here.device in here.forked or self.ended in _FORKED_HERE:
+            found.append(Forked(is_here=True))
+        elif member.device in here.forked or self.ended in _FORKED_THERE:
+            found.append(Forked(is_here=False))
         if self.differs_at == dict(here.vector):
             found.append(DigestsDiffer())
-        for condition, trouble in (
-            (Condition.DISK_FULL, DiskFull),
-            (Condition.KEY_MISSING, KeyMissing),
-        ):
-            if condition in self.condition and link is not None:
-                found.append(trouble(is_here=False))
+        if self.ended is EndCause.VERSION:
+            found.append(NewerVersion())
         if here.is_disk_full:
             found.append(DiskFull(is_here=True))
         if here.lacks_key:
@@ -123,6 +152,22 @@ class PeerRecord:
         elif link is None:
             skewed = ClockSkew(self.skew_ms)
             found.append(Unlinked(reason if self.skew_ms is None else skewed))
-        if self.stalled_ms is not None and link is not None:
-            found.append(Stalled(self.stalled_ms))
+        else:
+            found += self._linked_troubles()
         return found
+
+    def _linked_troubles(self) -> list[Trouble]:
+        found: list[Trouble] = []
+        if self.condition is Condition.DISK_FULL:
+            found.append(DiskFull(is_here=False))
+        if self.condition is Condition.PAUSED:
+            found.append(Paused(is_here=False))
+        if self.lacks_key_there:
+            found.append(KeyMissing(is_here=False))
+        if self.stalled is not None:
+            found.append(Stuck(self.stalled))
+        return found
+
+
+_FORKED_HERE: Final = (EndCause.ROLLED_BACK_HERE, EndCause.COPIED_HERE)
+_FORKED_THERE: Final = (EndCause.ROLLED_BACK_THERE, EndCause.FORKED)

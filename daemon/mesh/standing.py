@@ -14,10 +14,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 from crdt.ids import DeviceId
 from transport.reasons import Reason, explained
-
-STALL_MS: Final = 60_000
-"""Pending without any progress for this long, while linked, is a stall."""
-VersionVector: TypeAlias = Mapping[DeviceId, int]
+from transport.sync_actions import StallCause
 
 
 class SpaceState(StrEnum):
@@ -85,10 +82,10 @@ class NewerVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Stalled:
-    """Linked and pending, and nothing moved for long."""
+class Stuck:
+    """Linked and pending, and nothing has moved for a minute."""
 
-    for_ms: int
+    cause: StallCause
 
 
 Trouble: TypeAlias = (
@@ -100,7 +97,7 @@ Trouble: TypeAlias = (
     | Forked
     | DigestsDiffer
     | NewerVersion
-    | Stalled
+    | Stuck
 )
 _ORDER: Final = (
     Removed,
@@ -110,7 +107,7 @@ _ORDER: Final = (
     NewerVersion,
     DiskFull,
     Paused,
-    Stalled,
+    Stuck,
     Unlinked,
 )
 """Which trouble is told first."""
@@ -142,17 +139,12 @@ class PeerStanding:
         return self.is_safe and self.pending_in == 0 and self.is_digest_equal
 
 
-def lacking(held: VersionVector, other: VersionVector) -> int:
-    """Return how many of the envelopes in `held` are not in `other`."""
-    return sum(max(0, count - other.get(device, 0)) for device, count in held.items())
-
-
 def space_state(peers: Iterable[PeerStanding]) -> SpaceState:
     """Return how a space stands, given its other devices that read."""
     peers = list(peers)
     if not peers:
         return SpaceState.ALONE
-    if any(isinstance(peer.trouble, Stalled | DigestsDiffer) for peer in peers):
+    if any(isinstance(peer.trouble, Stuck | DigestsDiffer) for peer in peers):
         return SpaceState.STALLED
     if all(peer.is_synced for peer in peers):
         return SpaceState.SYNCED
@@ -172,9 +164,9 @@ def explain(trouble: Trouble) -> tuple[str, str]:
         case Unlinked(reason):
             words = explained(reason)
             return words.text, words.fix or "Nothing to do."
-        case Stalled(for_ms=for_ms):
+        case Stuck(cause):
             return (
-                f"linked, but nothing has moved for {for_ms // 1000} s",
+                f"stalled: {cause}",
                 "'fractality sync' links anew; 'fractality doctor' looks for faults.",
             )
         case DigestsDiffer():

@@ -45,6 +45,9 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "to": _KEYS,
     "weight": ("1", None, True, []),
     "energy": (-1, 1e7, "1", None, True),
+    "code": (1, None, "", "7", "7-orbit", "7-orbit-lantern", "7" * 3000),
+    "endpoint": (1, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
+    "name": (1, "", " ", "two\nlines", "n" * 256),
     "path": (1, None, "", "/v1/status", "/v1/bodies/", "/v1/bodies/a/b", "/" * 4097),
 }
 """Values that a field of a JSON body must not have: 422 and the field's name."""
@@ -64,6 +67,8 @@ BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
     "until": _TIMES,
     "updated_since": _TIMES,
     "q": ("q" * 1001,),
+    "after": ("", "1.5", "late"),
+    "wait": ("", "-1", "31", "nan", "long"),
     # Any text may be looked for; nothing is found.
     "from": (),
     "to": (),
@@ -113,6 +118,8 @@ class Example:
     document: dict[str, Any] | None = None
     content: bytes | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    refusal: int | None = None
+    """With which it is answered here, though nothing is wrong with it."""
 
 
 EXAMPLES: Final = {
@@ -143,6 +150,12 @@ EXAMPLES: Final = {
     "GET /v1/export": Example(),
     "POST /v1/import": Example(content=b""),
     "GET /v1/backup": Example(),
+    "POST /v1/pairing": Example(),
+    "GET /v1/pairing": Example(query={"wait": "0"}),
+    "DELETE /v1/pairing": Example(),
+    "POST /v1/pairing/join": Example(
+        document={"code": "7-orbit-ladder", "endpoint": "192.0.2.1:7374"}, refusal=409
+    ),
 }
 
 

@@ -46,6 +46,7 @@ class Wire:
     is_kept: bool = True
     rejection: Cause | None = None
     gift: Gift = GIFT
+    newcomer: Newcomer = NEWCOMER
     said: list[bytes] = field(default_factory=list)
     """Every message, questions and answers in turn."""
     admitted: list[Newcomer] = field(default_factory=list)
@@ -71,7 +72,7 @@ class Wire:
                     assert answer is not None
                     action = joiner.receive(answer)
                 case Consent():
-                    action = joiner.introduce(NEWCOMER)
+                    action = joiner.introduce(self.newcomer)
                 case Examine(gift):
                     self.examined.append(gift)
                     action = joiner.finish(is_kept=self.is_kept)

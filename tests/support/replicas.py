@@ -15,7 +15,7 @@ import msgspec
 from crdt.arrival import Cause
 from crdt.bodies import load_body
 from crdt.chain import EMPTY_CHAIN, next_header
-from crdt.database import Database
+from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.digest import format_digest
 from crdt.envelope import SALT_BYTES, Envelope, decode, open_payload, seal, verify
@@ -90,13 +90,15 @@ class Device:
     starts: int = 0
     members: tuple[Identity, ...] | None = None
     """Who knows each other from the start, if not the team."""
+    keys: SpaceKeys = SPACE_KEYS
+    own_identity: Identity | None = None
     replica: Replica = field(init=False)
     database: Database = field(init=False)
 
     @property
     def identity(self) -> Identity:
         """Who the device is."""
-        return identity(self.number)
+        return self.own_identity or identity(self.number)
 
     @contextmanager
     def running(self, *, clean: bool = True) -> Iterator[Replica]:
@@ -105,13 +107,16 @@ class Device:
         self.home.mkdir(exist_ok=True)
         with Database(self.home, STORE_KEY) as database:
             self.database = database
-            if self.starts == 1 and not read_statements(database.writer):
-                with database.writer as connection:
-                    write_statements(connection, team(self._members()))
+            members = self._members()
+            with store_errors():
+                is_new = self.starts == 1 and not read_statements(database.writer)
+                if is_new and members:
+                    with database.writer as connection:
+                        write_statements(connection, team(members))
             self.replica = Replica(
                 database,
                 self.identity,
-                SPACE_KEYS,
+                self.keys,
                 randomness=dice(f"{self.number} {self.starts}"),
                 monotonic_ms=lambda: self.monotonic_ms,
             )
@@ -120,7 +125,9 @@ class Device:
                 self.replica.close()
 
     def _members(self) -> tuple[Identity, ...]:
-        return self.members or tuple(map(identity, range(TEAM)))
+        return (
+            tuple(map(identity, range(TEAM))) if self.members is None else self.members
+        )
 
     def envelopes(self) -> list[Envelope]:
         """Return the envelopes that this device made, in order."""

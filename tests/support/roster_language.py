@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
+import msgspec
 import pytest
 
 from crdt.chain import EMPTY_CHAIN, ChainHead
@@ -67,10 +68,13 @@ SPACE: Final = KEYS.space
 
 @cache
 def device(name: str) -> Identity:
-    """Return the device of a name; eve's is another person's."""
+    """Return the device of a name; eve is a stranger, twin has book's client id."""
     randomness = hashlib.shake_256(name.encode()).digest(68)
     entropy = bytes(32) if name == "eve" else ENTROPY
-    return new_identity(entropy, randomness, "Ada", name)
+    made = new_identity(entropy, randomness, "Ada", name)
+    if name == "twin":
+        return msgspec.structs.replace(made, client_id=device("book").client_id)
+    return made
 
 
 def head(sequence: int) -> ChainHead:

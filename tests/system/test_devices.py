@@ -1,9 +1,9 @@
 """Two and more devices of a person: real daemons, real links, real stores."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -223,16 +223,13 @@ def test_an_address_can_be_given(two: tuple[Daemon, Daemon]) -> None:
     assert (wrong.status, wrong.document["field"]) == (422, "address")
 
 
-@pytest.mark.parametrize("folder_name", ["copy"])
-def test_a_copied_home_is_named(folder_name: str) -> None:
+def test_a_copied_home_is_named() -> None:
     """Two daemons on copies of one home are told apart, named, and lose nothing."""
-    import shutil
-
     with scratch_folder() as folder, devices(folder, "laptop", "phone") as daemons:
         laptop, phone = daemons
         wait_in_step(laptop, phone)
         assert phone.stop() == 0
-        copied = Path(folder, folder_name)
+        copied = folder / "copy"
         shutil.copytree(phone.home, copied)
         start(phone)
         phone.api.put_node("original")
@@ -244,4 +241,5 @@ def test_a_copied_home_is_named(folder_name: str) -> None:
         copy.api.put_node("copied")
 
         wait_until(lambda: "copied" in str(standing(laptop, phone)["cause"]))
+        wait_until(lambda: "copied" in str(standing(copy, laptop)["cause"]))
         assert label(laptop, "original") == "original"

@@ -53,7 +53,7 @@ def pair(session: Session) -> None:
 
 
 @click.command(short_help="Make this home a device of a person who invites.")
-@click.argument("code")
+@click.argument("code", required=False)
 @click.option(
     "--at", "endpoint", metavar="HOST:PORT", help="Where the inviting device is."
 )
@@ -63,16 +63,22 @@ def pair(session: Session) -> None:
 def join(
     session: Session,
     *,
-    code: str,
+    code: str | None,
     endpoint: str | None,
     name: str | None,
     key_source: KeySource | None,
 ) -> None:
     """Join by the CODE that 'fractality pair' shows on another device.
 
+    Asks for the code if none is given.
+
     Works in a new home, and with a daemon that runs on a home in which nothing was
     written yet. Nothing is kept unless all of it is there: keys, devices, person.
     """
+    if code is None:
+        code = click.prompt("Code", err=True)
+    if endpoint is None and sys.stderr.isatty():
+        hint("Looking for the device that invites …")
     try:
         client = session.client()
     except DaemonAbsentError:

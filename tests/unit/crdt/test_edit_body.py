@@ -12,6 +12,7 @@ from pycrdt import Doc
 from crdt.arrival import Cause
 from crdt.bodies import OpenBodies, missing_of_body
 from crdt.commands import DeleteNode, EditBody, Executable, PutBody, PutNode
+from crdt.committed import Committed
 from crdt.errors import (
     InvalidError,
     MalformedError,
@@ -21,7 +22,7 @@ from crdt.errors import (
 from crdt.execution import Outcome
 from crdt.ids import MAX_BODY_BYTES, NodeKey
 from crdt.payload import BodyChange
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from crdt.yjs_bytes import encode_number
 from crdt.yjs_profile import BODY
 from crdt.yjs_update import EMPTY_UPDATE, parse

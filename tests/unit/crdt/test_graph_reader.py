@@ -170,7 +170,7 @@ def test_search_ranks_labels_bodies_and_energy() -> None:
         )
 
         assert [hit.node.key for hit in strict] == ["both", "body"]
-    assert [hit.node.key for hit in hits] == ["both", "two", "one", "body"]
+        assert [hit.node.key for hit in hits] == ["both", "two", "one", "body"]
         assert hits[0].highlight == "<mark>red</mark> <mark>wren</mark>"
         assert hits[3].highlight == "<mark>red</mark> <mark>wren</mark> &lt;b&gt;"
         assert [hit.node.key for hit in birds] == ["two", "one"]

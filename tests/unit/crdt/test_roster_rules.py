@@ -79,6 +79,13 @@ HOUSEHOLD = """
         out: phone
         no rotation needed
         """,
+        # No two devices write under one client id, not even one after the other.
+        """
+        ada adds twin, refused: its client id is or was another device's
+        twin enrols, refused: its client id is or was another device's
+        ada removes book
+        ada adds twin, refused: its client id is or was another device's
+        """,
         # A writer that holds more of a removed device's envelopes says so.
         """
         ada removes phone at 3
@@ -171,6 +178,29 @@ def test_authority(lines: str) -> None:
         ada, phone, tablet can read
         desk, book cannot read
         """,
+        # A new epoch is the present one though somebody still has to be given it.
+        """
+        apart
+        phone adds tablet
+        ada rotates
+        together
+        tablet cannot read
+        ada grants tablet
+        tablet can read
+        """,
+        # An epoch that who left can open loses to one that they cannot, even if others
+        # have to be given that one first.
+        """
+        apart
+        ada removes desk
+        phone adds tablet
+        phone rotates
+        together
+        no rotation needed
+        desk, tablet cannot read
+        ada grants tablet
+        tablet can read
+        """,
         # Two removals of one device agree; the more generous cut counts.
         """
         apart
@@ -237,6 +267,18 @@ def test_authority(lines: str) -> None:
         together
         envelopes of phone through 3
         """,
+        # No device makes itself more senior by founding the roster once more.
+        """
+        ada renames phone to handy
+        tablet enrols
+        apart
+        tablet founds
+        tablet removes phone
+        phone removes tablet
+        together
+        in: ada handy desk book nas
+        out: tablet
+        """,
         # Two devices found one space: from one old backup, say. They are one roster.
         """
         tablet founds
@@ -249,3 +291,38 @@ def test_authority(lines: str) -> None:
 def test_statements_that_cross(lines: str) -> None:
     """Whatever order they come in, the same statements stand on every device."""
     tell(HOUSEHOLD + lines)
+
+
+def test_of_two_with_one_client_id_the_first_stays() -> None:
+    """Added at once by two devices, the one with fewer statements before it is in.
+
+    If that one falls for another reason, the other is in.
+    """
+    clash = """
+        ada founds
+        ada adds phone
+        apart
+        phone adds book
+        ada renames ada to desk
+        ada adds twin
+    """
+    tell(
+        clash
+        + """
+        together
+        in: desk phone book
+        out: twin
+        void: 1
+        rotation needed
+    """
+    )
+    tell(
+        clash
+        + """
+        ada removes phone
+        together
+        in: desk twin
+        out: phone book
+        no rotation needed
+    """
+    )

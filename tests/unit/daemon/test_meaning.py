@@ -16,10 +16,11 @@ from consensus.embedder import Embedder
 from consensus.errors import NoModelError
 from consensus.model_folder import TOKENIZER, WEIGHTS
 from crdt.commands import PatchNode, PutNode
+from crdt.committed import Committed
 from crdt.database import Database
 from crdt.events import Event
 from crdt.meaning_reader import MeaningReader
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.meaning.meaning import TURNED_OFF, Meaning, Standing
 from daemon.meaning.thoughts import Job, Thoughts
 from daemon.owner import Owner

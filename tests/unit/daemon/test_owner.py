@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from crdt.commands import AnyCommand, PutEdge, PutNode
+from crdt.committed import Committed
 from crdt.errors import DiskFullError, NotFoundError, RefusedError, StoreError
 from crdt.execution import Outcome
-from crdt.replica import Committed, Replica
+from crdt.replica import Replica
 from daemon.owner import MAX_WAITING, Owner
 from tests.support.replicas import START_MS, Device, scratch_folder
 

@@ -25,11 +25,17 @@ async def silence(offer: bytes) -> None:
     """Carry an offer to nobody."""
 
 
-async def dialled(here: Switchboard, there: Switchboard) -> Link | DialFailure:
-    """Dial `there`, and return the link or why there is none."""
-    peer = HIGHER if here.me == LOWER.device else LOWER
+async def crossed(
+    here: Switchboard, there: Switchboard, both: asyncio.Barrier
+) -> Link | DialFailure:
+    """Dial `there` while it dials us; return the link or why there is none."""
+
+    async def carry(offer: bytes) -> bytes | None:
+        await both.wait()
+        return await there.answer(offer)
+
     try:
-        return await here.dial(peer.device, there.answer)
+        return await here.dial(there.me, carry)
     except DialError as error:
         return error.failure
 
@@ -42,9 +48,10 @@ async def test_of_two_dials_that_cross_one_link_survives() -> None:
         Switchboard(HIGHER, ROSTER.get) as higher,
     ):
         for _ in range(3):
+            both = asyncio.Barrier(2)
             async with asyncio.TaskGroup() as tasks:
-                ours = tasks.create_task(dialled(lower, higher))
-                theirs = tasks.create_task(dialled(higher, lower))
+                ours = tasks.create_task(crossed(lower, higher, both))
+                theirs = tasks.create_task(crossed(higher, lower, both))
             link, accepted = ours.result(), await higher.accept()
 
             assert not isinstance(link, DialFailure)
@@ -261,3 +268,36 @@ async def test_leaving_ends_all_links(monkeypatch: pytest.MonkeyPatch) -> None:
         await link.aclose()
         assert asyncio.all_tasks() == {asyncio.current_task()}
     assert len(os.listdir(OPEN_FILES)) == files
+
+
+async def test_an_error_comes_out_as_it_is() -> None:
+    """What goes wrong while links are open is neither wrapped nor swallowed."""
+
+    async def fail() -> None:
+        async with (
+            Switchboard(LOWER, ROSTER.get) as here,
+            Switchboard(HIGHER, ROSTER.get) as there,
+        ):
+            await here.dial(HIGHER.device, there.answer)
+            await there.answer(await offered(here))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_without_a_network_devices_of_one_machine_meet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where there is no address but the machine's own, that one serves."""
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+    async with (
+        asyncio.timeout(20),
+        Switchboard(LOWER, ROSTER.get) as here,
+        Switchboard(HIGHER, ROSTER.get) as there,
+    ):
+        link = await here.dial(HIGHER.device, there.answer)
+        await link.send(b"hello")
+
+        assert await (await there.accept()).receive() == b"hello"

@@ -351,3 +351,27 @@ def test_service_is_the_users_unless_told_otherwise(
         ("service", "install", "user", command_line.home),
         ("service", "remove", "system", command_line.home),
     ]
+
+
+def test_join_makes_a_new_home_where_no_daemon_runs(
+    command_line: CommandLine, local: FakeLocal
+) -> None:
+    """What was typed is passed on; the answer says whose device it is, and what now."""
+    result = command_line.run("join", "7-orbit-ladder", "--name", "phone", "--key-file")
+
+    assert result.exit_code == 0
+    assert "a device of ada now, let in by laptop" in result.stdout
+    assert "fractality --home" in result.stdout
+    home = command_line.home
+    assert local.calls == [
+        ("join", home, "7-orbit-ladder", None, "phone", "key-file", None)
+    ]
+
+
+def test_join_answers_as_the_api_does(command_line: CommandLine) -> None:
+    """With --json: the person, the inviter and the new device, by id and name."""
+    answer = command_line.json("join", "7-orbit-ladder")
+
+    assert answer["person"] == {"id": "p" * 26, "name": "ada"}
+    assert answer["device"] == {"id": "i" * 26, "name": "laptop"}
+    assert answer["joined_as"] == {"id": "d" * 26, "name": "phone"}

@@ -18,7 +18,7 @@ from tests.support.fake_daemon import STATUS, TOKEN, Answer, FakeDaemon, problem
 API_COMMANDS = [
     "status", "token", "events", "add x", "show x", "list", "edit x --label y", "rm x",
     "restore-node x", "link a b", "pulse x", "search x", "path a b", "neighbours x",
-    "export x.jsonl", "backup x.backup",
+    "export x.jsonl", "backup x.backup", "pair",
 ]  # fmt: skip
 
 

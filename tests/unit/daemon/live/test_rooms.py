@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from crdt.commands import EditBody
+from crdt.committed import Committed
 from crdt.errors import (
     ConflictError,
     DiskFullError,
@@ -20,7 +21,6 @@ from crdt.events import Event
 from crdt.execution import Outcome
 from crdt.ids import NodeKey
 from crdt.payload import BodyChange
-from crdt.replica import Committed
 from daemon.live.awareness import EXPIRES_MS
 from daemon.live.bodies import MAX_EDITORS, LiveBodies
 from daemon.live.editor import (

@@ -18,15 +18,15 @@ from daemon.mesh.standing import (
     PeerStanding,
     Removed,
     SpaceState,
-    Stalled,
+    Stuck,
     Trouble,
     Unlinked,
     explain,
     foremost,
-    lacking,
     space_state,
 )
 from transport.reasons import ClockSkew, Dialling, NeverSeen, NoRoute
+from transport.sync_actions import StallCause
 
 PHONE: Final = DeviceId(b"phone".ljust(16))
 IN_STEP: Final = PeerStanding(
@@ -44,7 +44,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     Unlinked(Dialling(1, 0)),
     DigestsDiffer(),
     NewerVersion(),
-    Stalled(61_000),
+    Stuck(StallCause.NO_ANSWER),
 )
 STANDINGS: Final = st.builds(
     PeerStanding,
@@ -67,7 +67,7 @@ def test_synced_is_said_only_of_what_is(peers: list[PeerStanding]) -> None:
         peer.last_ack_ms is not None
         and peer.pending_out == peer.pending_in == 0
         and peer.is_digest_equal
-        and not isinstance(peer.trouble, Stalled | DigestsDiffer)
+        and not isinstance(peer.trouble, Stuck | DigestsDiffer)
         for peer in peers
     )
     assert (state is SpaceState.SYNCED) == is_true
@@ -87,7 +87,7 @@ def test_states_by_what_is_pending() -> None:
     assert space_state([IN_STEP]) is SpaceState.SYNCED
     assert space_state([pending]) is SpaceState.SYNCING
     assert space_state([replace(pending, link=None)]) is SpaceState.BEHIND
-    stalled = replace(pending, trouble=Stalled(60_000))
+    stalled = replace(pending, trouble=Stuck(StallCause.WITHHELD))
     assert space_state([IN_STEP, stalled]) is SpaceState.STALLED
 
 
@@ -120,11 +120,3 @@ def test_the_foremost_trouble(troubles: list[Trouble]) -> None:
 
     assert (first is None) == (not troubles)
     assert type(first) is type(foremost(reversed(troubles)))
-
-
-def test_lacking_counts_envelopes() -> None:
-    """Only what one side holds beyond the other is lacking."""
-    laptop = DeviceId(b"laptop".ljust(16))
-
-    assert lacking({PHONE: 5, laptop: 2}, {PHONE: 3, laptop: 9}) == 2
-    assert lacking({}, {PHONE: 3}) == 0
