@@ -34,7 +34,7 @@ from crdt.errors import MalformedError
 
 Encode: TypeAlias = Callable[[Sequence[str]], bytes]
 _POOLING_FILE: Final = Path("1_Pooling") / "config.json"
-_NICENESS: Final = 10
+_NICENESS: Final = 5
 _AT_ONCE: Final = 16
 """Texts of about one length that go through the model together."""
 

@@ -17,8 +17,8 @@ FIRST_PAUSE_MS: Final = 1_000
 LONGEST_PAUSE_MS: Final = 10 * 60 * 1_000
 UNUSABLE_PAUSE_MS: Final = 60_000
 """After a model that cannot be used: a person has to act first."""
-LOAD_MS: Final = 180_000
-BATCH_MS: Final = 120_000
+LOAD_MS: Final = 600_000
+BATCH_MS: Final = 300_000
 """What a process gets for loading and for one batch before it is thought to hang."""
 _MOST_DOUBLINGS: Final = 20
 

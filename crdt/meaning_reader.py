@@ -17,12 +17,15 @@ from crdt.errors import NotFoundError
 from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.read_model import read_node
 from crdt.records import Node
+from crdt.regions import regions
 from crdt.sign_index import SignIndex
 
 CANDIDATES: Final = 400
 CANDIDATES_IN: Final = 1_000
 """Nodes whose signs differ least, to be ranked exactly: so many, or one in so many if
 that is more. Measured in docs/decisions/vector-index.md."""
+MOST_IN_REGIONS: Final = 100_000
+"""Nodes that are put into regions, the oldest of a larger graph."""
 MOST_CANDIDATES: Final = 6_400
 """What a question for one type of nodes may go up to."""
 _READ_AT_ONCE: Final = 10_000
@@ -150,6 +153,35 @@ class MeaningReader:
             threshold=threshold,
             without=number,
         )
+
+    def regions(self) -> list[tuple[list[Node], list[str]]] | None:
+        """Return (central nodes, keys of all nodes) of each region, the largest first.
+
+        None if nothing has been embedded yet.
+        """
+        with store_errors():
+            model = embeddings.answering_model(self._connection)
+            if model is None:
+                return None
+            nodes, content = embeddings.all_vectors(
+                self._connection, model.number, 0, MOST_IN_REGIONS
+            )
+        states = self._index.states
+        rows = [at for at, number in enumerate(nodes) if states[number] == VISIBLE]
+        numbers = [nodes[at] for at in rows]
+        found = regions(numbers, from_bytes(content)[rows])
+        key = self._index.keys.key
+        return [
+            (
+                [
+                    node
+                    for number in region.central
+                    for node, _ in self._fitting(number, 1.0, None)
+                ],
+                [key(number) for number in region.nodes],
+            )
+            for region in found
+        ]
 
     def resonances(
         self, asked: bytes, model: int, keys: Sequence[str]

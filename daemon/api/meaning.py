@@ -65,6 +65,17 @@ async def get_patterns(call: Call) -> web.Response:
     return json_response(shapes.PatternList(items, None, query.window, asked))
 
 
+async def get_regions(call: Call) -> web.Response:
+    """Answer the regions of meaning that the graph's nodes fall into."""
+    items = [
+        shapes.RegionDocument(
+            keys[0], [node.label for node in central], len(keys), keys
+        )
+        for central, keys in await call.service.meaning.regions()
+    ]
+    return json_response(shapes.RegionList(items, None))
+
+
 async def _pattern(call: Call, moving: Moving) -> shapes.PatternDocument:
     pattern = moving.pattern
     try:

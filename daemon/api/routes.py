@@ -204,6 +204,14 @@ ROUTES: Final = (
     ),
     Route(
         GET,
+        "/v1/regions",
+        "Regions of meaning",
+        meaning.get_regions,
+        shapes.NoQuery,
+        {200: shapes.RegionList},
+    ),
+    Route(
+        GET,
         "/v1/edges",
         "List edges",
         edges.list_edges,

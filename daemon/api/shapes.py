@@ -306,6 +306,25 @@ class PatternList(msgspec.Struct, frozen=True):
     chance, however many they are."""
 
 
+class RegionDocument(msgspec.Struct, frozen=True):
+    """Nodes that mean something similar."""
+
+    key: str
+    """Of the most central node."""
+    labels: list[str]
+    """Of the most central nodes: what the region is called."""
+    size: int
+    nodes: list[str]
+    """Keys, the most central first."""
+
+
+class RegionList(msgspec.Struct, frozen=True):
+    """Regions of meaning, the largest first."""
+
+    items: list[RegionDocument]
+    next: str | None
+
+
 class StreamPoint(msgspec.Struct, frozen=True):
     """A moment in a node's history."""
 

@@ -198,6 +198,16 @@ class Meaning:
             raise NoModelError((await self.standing()).cause or NOT_YET)
         return found
 
+    async def regions(self) -> list[tuple[list[Node], list[str]]]:
+        """Return (central nodes, keys of all nodes) of each region of meaning.
+
+        Raises `NoModelError` while nothing has been embedded.
+        """
+        found = await self.read(MeaningReader.regions)
+        if found is None:
+            raise NoModelError((await self.standing()).cause or NOT_YET)
+        return found
+
     async def _embedder(self, model: Model) -> Embedder:
         """Return who embeds by the model that answers now."""
         if self._catching_up is None:

@@ -13,6 +13,8 @@ from tests.support.daemons import (
     wait_until,
 )
 
+LOAD_SECONDS = 240.0
+"""For loading the model on a busy machine."""
 LABELS = {
     "shelter": "Build a shelter where people wait for the bus",
     "roof": "The bus stop should have a roof",
@@ -36,7 +38,9 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         api = daemon.start("--peer-port", "0", "--no-discovery").api
         for key, label in LABELS.items():
             assert api.put_node(key, label).status == 201
-        wait_until(lambda: api.get("/v1/status")["embeddings"]["queued"] == 0)
+        wait_until(
+            lambda: api.get("/v1/status")["embeddings"]["queued"] == 0, LOAD_SECONDS
+        )
         yield api
         assert daemon.stop() == 0
         assert "Traceback" not in daemon.log
@@ -129,6 +133,20 @@ def test_thoughts_are_refused_with_reasons(api: Api) -> None:
     assert api.request("GET", "/v1/thoughts/nothing").status == 404
 
 
+def test_regions_have_every_node_once(api: Api) -> None:
+    """Each embedded node is in one region, which is called by its central ones."""
+    regions = api.get("/v1/regions")["items"]
+
+    found = [key for region in regions for key in region["nodes"]]
+    assert len(found) == len(set(found))
+    assert set(LABELS) <= set(found)
+    for region in regions:
+        assert region["key"] == region["nodes"][0]
+        assert region["size"] == len(region["nodes"])
+        assert 1 <= len(region["labels"]) <= 3
+    assert api.get("/v1/regions")["items"] == regions
+
+
 def test_patterns_of_a_quiet_graph(api: Api) -> None:
     """Some pulses are no pattern; a window that is none is refused."""
     for _ in range(5):
@@ -159,6 +177,7 @@ def test_without_embeddings_all_else_works(
         assert "turned off" in answer.document["detail"]
         assert keys(api.get("/v1/search", q="cat")) == ["cat"]
         assert api.request("GET", "/v1/nodes/cat/resonant").status == 503
+        assert api.request("GET", "/v1/regions").status == 503
         job = api.request("POST", "/v1/thoughts", {"text": "dogs"}).document["job"]
         wait_until(lambda: api.get(f"/v1/thoughts/{job}")["done"])
         assert "turned off" in api.get(f"/v1/thoughts/{job}")["cause"]
