@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from crdt.checks import check_label
 from crdt.commands import AddNode, PutEdge
 from crdt.errors import ConflictError, InvalidError, NotFoundError
 from crdt.ids import check_key
@@ -27,7 +28,11 @@ async def post_thought(call: Call) -> web.Response:
         raise InvalidError("publish", "needs the circle to publish to")
     if thought.parent is not None:
         service.reader.node(thought.parent)
-    key = check_key(thought.key or new_key(thought.text, _randomness(call)))
+    _check_text(thought.text)
+    key = thought.key
+    if key is None:
+        key = new_key(thought.text, _randomness(call))
+    key = check_key(key)
     outcome = await write(call, AddNode(key, thought.text))
     if not outcome.is_created:
         message = f"There is a node '{key}' already; it was left as it is."
@@ -41,6 +46,14 @@ async def post_thought(call: Call) -> web.Response:
 async def get_thought(call: Call) -> web.Response:
     """Answer what is known of a thought by now."""
     return json_response(_document(call, call.path["job"]))
+
+
+def _check_text(text: str) -> None:
+    """Raise what is wrong with a text, by the name that it has here."""
+    try:
+        check_label(text)
+    except InvalidError as error:
+        raise InvalidError("text", error.detail) from None
 
 
 def _document(call: Call, name: str) -> shapes.ThoughtDocument:
