@@ -56,8 +56,8 @@ fuzz: $(DEVELOPING) ## Attack the parser with a million hostile updates.
 	timeout 2h $(PYTHON_HERE) -m tests.fuzz.updates --cases 1000000
 
 .PHONY: soak
-soak: $(DEVELOPING) ## Try each property with a hundred times as many examples.
-	timeout 4h $(PYTHON_HERE) -m pytest --hypothesis-profile=soak --timeout=3600 \
+soak: $(DEVELOPING) ## Try each property and swarm a hundred times as often.
+	SWARM_SCHEDULES=100000 timeout 8h $(PYTHON_HERE) -m pytest --hypothesis-profile=soak --timeout=18000 \
 		tests/unit
 
 .PHONY: bench

@@ -2,11 +2,12 @@
 
 import argparse
 import sys
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.cases import measure
+from bench.devices import measure_devices
 from bench.report import Figure, machine, print_table
 from bench.vectors import measure_vectors
 
@@ -19,21 +20,31 @@ def main() -> None:
         default="10000,100000,1000000",
         help="numbers of nodes, each with two edges [default: %(default)s]",
     )
+    parser.add_argument(
+        "--devices",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also measure several devices of one person",
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     figures: list[Figure] = []
     sys.stdout.write(f"{machine()}\n")
-    for size in map(int, arguments.sizes.split(",")):
+    for figure in _measured(arguments):
+        figures.append(figure)
+        sys.stdout.write(figure.line() + "\n")
+        sys.stdout.flush()
+    print_table(figures)
+
+
+def _measured(arguments: argparse.Namespace) -> Iterator[Figure]:
+    for size in map(int, filter(None, arguments.sizes.split(","))):
         with TemporaryDirectory(prefix="fractality-bench-") as folder:
             home = Path(folder) / "home"
-            for figure in chain(
-                measure(home, size, arguments.seed),
-                measure_vectors(home, size, arguments.seed),
-            ):
-                figures.append(figure)
-                sys.stdout.write(figure.line() + "\n")
-                sys.stdout.flush()
-    print_table(figures)
+            yield from measure(home, size, arguments.seed)
+            yield from measure_vectors(home, size, arguments.seed)
+    if arguments.devices:
+        yield from measure_devices(arguments.seed)
 
 
 main()

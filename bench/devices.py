@@ -36,6 +36,8 @@ def measure_devices(seed: int) -> Iterator[Figure]:
             yield from _first_sync(Path(folder), nodes, seed)
     with TemporaryDirectory(prefix="fractality-bench-") as folder:
         yield from _mesh(Path(folder), seed)
+    with TemporaryDirectory(prefix="fractality-bench-") as folder:
+        yield from _idle(Path(folder))
 
 
 def pair(inviter: DaemonProcess, home: Path) -> None:
@@ -190,14 +192,7 @@ def _first_sync(folder: Path, nodes: int, seed: int) -> Iterator[Figure]:
 
 def _mesh(folder: Path, seed: int) -> Iterator[Figure]:
     dice, words = random.Random(seed), Vocabulary(seed)
-    with ExitStack() as open_daemons:
-        first = open_daemons.enter_context(_initialised(folder / "device-0"))
-        daemons = [first]
-        for number in range(1, _MESH):
-            home = folder / f"device-{number}"
-            pair(first, home)
-            daemons.append(open_daemons.enter_context(DaemonProcess(home)))
-        wait_until(lambda: in_step(daemons), every=0.2)
+    with _group(folder, _MESH) as daemons:
         for daemon in daemons:
             for _ in range(20):
                 daemon.ask(
@@ -207,24 +202,30 @@ def _mesh(folder: Path, seed: int) -> Iterator[Figure]:
                 )
         seconds = wait_until(lambda: in_step(daemons), every=0.05)
         yield Figure(f"{_MESH} devices, 20 edits on each, in step", 0, "s", seconds)
-    with ExitStack() as open_daemons:
-        for number in range(_IDLE_LINKS + 1):
-            home = folder / f"device-{number}"
-            daemons[number] = open_daemons.enter_context(DaemonProcess(home))
-        few = daemons[: _IDLE_LINKS + 1]
-        wait_until(
-            lambda: (
-                sum(each["online"] for each in space(few[0])["devices"]) == _IDLE_LINKS
-            ),
-            every=0.2,
-        )
+
+
+def _idle(folder: Path) -> Iterator[Figure]:
+    with _group(folder, _IDLE_LINKS + 1) as daemons:
         time.sleep(5)
-        before = few[0].processor_seconds()
+        before = daemons[0].processor_seconds()
         time.sleep(_IDLE_SECONDS)
-        share = (few[0].processor_seconds() - before) / _IDLE_SECONDS * 100
+        share = (daemons[0].processor_seconds() - before) / _IDLE_SECONDS * 100
         yield Figure(f"idle with {_IDLE_LINKS} links, of a core", 0, "%", share)
-        resident = few[0].metric("resident_bytes") / _MEGABYTE
+        resident = daemons[0].metric("resident_bytes") / _MEGABYTE
         yield Figure(f"idle with {_IDLE_LINKS} links, RSS", 0, "MB", resident)
+
+
+@contextmanager
+def _group(folder: Path, count: int) -> Iterator[list[DaemonProcess]]:
+    """Run devices of one person that are in step."""
+    with ExitStack() as open_daemons:
+        daemons = [open_daemons.enter_context(_initialised(folder / "device-0"))]
+        for number in range(1, count):
+            home = folder / f"device-{number}"
+            pair(daemons[0], home)
+            daemons.append(open_daemons.enter_context(DaemonProcess(home)))
+        wait_until(lambda: in_step(daemons), every=0.2)
+        yield daemons
 
 
 @contextmanager

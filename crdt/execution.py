@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from crdt import checks
+from crdt.bodies import load_body, save_body
 from crdt.commands import (
     AddNode,
     DeleteEdge,
@@ -243,11 +244,11 @@ def _pulse(group: Group, command: Pulse) -> Outcome:
 def _put_body(group: Group, command: PutBody) -> Outcome:
     checks.check_body(command.text)
     number, node = _visible(group, command.key)
-    document = group.bodies.load(number)
+    document = load_body(group.connection, number, group.client_id)
     if document.text() == command.text:
         return Outcome(node.key, is_changed=False)
     update = document.replace(command.text)
-    hashes = group.bodies.save(number, document, update)
+    hashes = save_body(group.connection, number, document, update)
     group.changes.append(BodyChange(node.key, update))
     group.set_body(number, command.text, hashes)
     return Outcome(node.key)
@@ -255,7 +256,7 @@ def _put_body(group: Group, command: PutBody) -> Outcome:
 
 def _edit_body(group: Group, command: EditBody) -> Outcome:
     number, node = _visible(group, command.key)
-    document = group.bodies.load(number)
+    document = load_body(group.connection, number, group.client_id)
     size = len(document.text().encode())
     try:
         news = document.edit(command.updates, group.device_clients)
@@ -265,7 +266,7 @@ def _edit_body(group: Group, command: EditBody) -> Outcome:
         if len(text.encode()) > size:
             # What two devices made too long together may be made shorter.
             checks.check_body(text)
-        hashes = group.bodies.save(number, document, *news)
+        hashes = save_body(group.connection, number, document, *news)
     except PeerError as error:
         raise InvalidError("update", str(error)) from None
     group.changes += [BodyChange(node.key, update) for update in news]

@@ -16,7 +16,6 @@ from typing import Final
 import msgspec
 
 from crdt import digest, journal
-from crdt.bodies import OpenBodies
 from crdt.database import Connection, Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.early_changes import EarlyEdges
@@ -62,7 +61,6 @@ class GraphWriter:
         self._randomness = randomness
         self._monotonic_ms = monotonic_ms
         self._schedule = SealingSchedule()
-        self._bodies = OpenBodies(self._connection, identity.client_id)
         self.device_clients: frozenset[int] = frozenset({identity.client_id})
         """Client ids of the space's devices: nobody else edits under them."""
         self.use_keys(keys)
@@ -231,7 +229,6 @@ class GraphWriter:
             self._identity.device,
             self._identity.client_id,
             self.device_clients,
-            self._bodies,
             now_ms,
             early=EarlyEdges(self._connection),
             held_entries=lambda number: self.shards.thaw(number).entries(),

@@ -20,3 +20,5 @@ class Holding:
     nothing is noted, for nobody else reads."""
     forked: frozenset[DeviceId]
     """Devices that signed two histories."""
+    lacks_key: bool
+    """Whether this device was not given the key of the present epoch."""

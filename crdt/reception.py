@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from crdt.bodies import load_body, save_body
 from crdt.changes import ParsedChange, ParsedShardChange
 from crdt.ids import DeviceId, EdgeId, NodeKey, ShardNumber, is_edge_id
 from crdt.payload import BodyChange, EnergyChange
@@ -53,9 +54,9 @@ def stage_content(
 def merge_body(group: Group, key: NodeKey, update: bytes) -> None:
     """Stage a change of a body. Raises `MalformedError`."""
     number = group.mention(key)
-    document = group.bodies.load(number)
+    document = load_body(group.connection, number, group.client_id)
     document.apply(update)
-    hashes = group.bodies.save(number, document, update)
+    hashes = save_body(group.connection, number, document, update)
     group.set_body(number, document.text(), hashes)
 
 

@@ -149,7 +149,9 @@ class Replica:
         settled = b"" if self._writer.has_unsealed else self.totals.digest
         forked = frozenset(fork.device for fork in self.forks)
         floor = self._writer.node_changes.floor
-        return Holding(self.vector, settled, self.roster, floor, forked)
+        epoch = self.roster.present_epoch
+        lacks_key = bool(epoch) and self.keys.epoch(epoch) is None
+        return Holding(self.vector, settled, self.roster, floor, forked, lacks_key)
 
     @property
     def forks(self) -> Sequence[Fork]:

@@ -19,7 +19,7 @@ import msgspec
 
 from crdt import digest, energy
 from crdt.adjacency import PRESENT
-from crdt.bodies import OpenBodies, body_hash
+from crdt.bodies import body_hash
 from crdt.devices import OWN_DEVICE, device_number
 from crdt.early_changes import (
     EarlyEdges,
@@ -70,7 +70,6 @@ class Group:
     client_id: int
     device_clients: AbstractSet[int]
     """Client ids of the space's devices, this one's among them."""
-    bodies: OpenBodies
     now_ms: int
     tally: Tally = field(default_factory=Tally)
     events: list[Event] = field(default_factory=list)

@@ -27,7 +27,7 @@ from transport.frames import (
     decode,
     encode,
 )
-from transport.link import Link, LinkClosedError
+from transport.link import Link, LinkClosedError, LinkEnd
 from transport.sync import SyncSession
 from transport.sync_actions import (
     Action,
@@ -138,7 +138,8 @@ class Exchange:
         self._writings: asyncio.Queue[Writing] = asyncio.Queue()
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._is_due = asyncio.Event()
-        self._ended: asyncio.Future[EndCause] = asyncio.Future()
+        self._has_ended = asyncio.Event()
+        self._cause: EndCause | None = None
 
     async def run(
         self, wall_ms: int, partial: PartialCheckpoint | None = None
@@ -147,21 +148,23 @@ class Exchange:
 
         The link is closed then. Raises `LinkClosedError` if that came first.
         """
+        lost = LinkClosedError(LinkEnd.LOST)
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(each) for each in self._duties()]
                 now_ms = self._clock_ms()
                 self._perform(self._session.start(now_ms, wall_ms, partial))
-                await self._ended
+                await self._has_ended.wait()
                 await self._say_farewell()
                 for task in running:
                     task.cancel()
         except* LinkClosedError as group:
-            if not self._ended.done():
-                raise _first(group) from None
+            lost = _first(group)
         finally:
             await self._link.aclose()
-        return self._ended.result()
+        if self._cause is None:
+            raise lost
+        return self._cause
 
     def _duties(self) -> list[Coroutine[None, None, None]]:
         return [
@@ -172,6 +175,11 @@ class Exchange:
             self._read(),
             self._expire(),
         ]
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of small frames that wait for room on the link."""
+        return self._control.waiting_bytes
 
     def tell(self, frame: Aside) -> None:
         """Send a frame that is no matter of the session, unless the way is full."""
@@ -227,8 +235,8 @@ class Exchange:
             case Report(news):
                 self._port.report(news)
             case End(cause):
-                if not self._ended.done():
-                    self._ended.set_result(cause)
+                self._cause = cause
+                self._has_ended.set()
 
     async def _receive(self) -> None:
         while True:

@@ -74,7 +74,7 @@ class SpaceView:
             is_removed=own is None or own.is_removed,
             is_paused=self.is_paused,
             is_disk_full=self.is_disk_full,
-            lacks_key=self.lacks_key,
+            lacks_key=self.lacks_key or self.holding.lacks_key,
             forked=self.holding.forked,
         )
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from crdt.ids import DeviceId
+from tests.support.sim_replica import New
 from transport.frames import Refusal
 from transport.sync_actions import Holdings, RosterState, Standing
 
@@ -39,7 +40,6 @@ class ModelStatement(msgspec.Struct, frozen=True, array_like=True):
 decode_envelope: Final = msgspec.msgpack.Decoder(ModelEnvelope).decode
 decode_statement: Final = msgspec.msgpack.Decoder(ModelStatement).decode
 encode: Final = msgspec.msgpack.encode
-New = tuple[DeviceId, int, bytes]
 
 
 @dataclass(slots=True)
@@ -59,6 +59,14 @@ class ModelReplica:
     _read: int = 0
     _known: dict[str, dict[DeviceId, int]] = field(default_factory=dict)
     _known_epochs: set[bytes] = field(default_factory=lambda: {FIRST_EPOCH})
+
+    @property
+    def shown(self) -> object:
+        """Return what is shown."""
+        return self.graph
+
+    def crash(self) -> None:
+        """Lose nothing: all that is here is durable."""
 
     def holdings(self) -> Holdings:
         """Return what is held now."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from crdt.errors import ConflictError, NotFoundError
+from daemon.cli.exits import Exit
 from daemon.cli.output import Column, print_fields, print_json, print_table
 from daemon.cli.session import Session, pass_session
 from daemon.cli.shapes import items
@@ -48,13 +49,15 @@ def device_row(device: Document) -> tuple[str, ...]:
     """Return the cells of `DEVICE_COLUMNS`."""
     name = safe_line(device["name"])
     is_here = bool(device.get("is_this"))
+    # Nothing is owed to a device that was removed.
+    is_settled = is_here or bool(device.get("is_removed"))
     return (
         f"{name} (this one)" if is_here else name,
         safe_line(device["id"])[:_SHORT_ID],
         safe_line(device["role"]),
         safe_line(device["link"] or "-"),
-        "" if is_here else str(device["pending_out"]),
-        "" if is_here else str(device["pending_in"]),
+        "" if is_settled else str(device["pending_out"]),
+        "" if is_settled else str(device["pending_in"]),
         _moment(device["last_ack"]),
         "" if is_here else _state(device),
     )
@@ -77,13 +80,11 @@ def _state(device: Document) -> str:
 @pass_session
 def why(session: Session, device: str | None) -> None:
     """Say for each device, or for DEVICE (a name or an id), how it stands and why."""
-    status = session.client().get("/v1/status")
-    found = [
-        each
-        for space in status["spaces"]
-        for each in space["devices"]
-        if device is None or _is_named(each, device)
-    ]
+    listed = items(session.client().get("/v1/devices"))
+    if device is None:
+        found = [each for each in listed if not (each["is_this"] or each["is_removed"])]
+    else:
+        found = [each for each in listed if _is_named(each, device)]
     if device is not None and not found:
         message = f"There is no device {device!r}; 'fractality devices' lists them."
         raise NotFoundError(message)
@@ -99,6 +100,9 @@ def why(session: Session, device: str | None) -> None:
 
 def _print_why(device: Document) -> None:
     click.echo(click.style(safe_line(device["name"]), bold=True))
+    if device["is_this"]:
+        click.echo("  This is the device that you ask.")
+        return
     fields = [
         ("link", safe_line(device["link"] or "none")),
         ("safe there", "everything" if device["safe"] else _unsafe(device)),
@@ -140,7 +144,9 @@ def revoke(session: Session, *, device: str, yes: bool) -> None:
     name = safe_line(chosen["name"])
     if not yes:
         question = f"Remove {name} ({chosen['id'][:_SHORT_ID]}) for good?"
-        click.confirm(question, abort=True, err=True)
+        if not click.confirm(question, err=True):
+            click.echo(f"Nothing was changed: {name} stays.", err=True)
+            click.get_current_context().exit(Exit.FAILED)
     answer = client.call("DELETE", f"/v1/devices/{chosen['id']}")
     if session.as_json:
         print_json(answer)
@@ -179,6 +185,9 @@ def peers(session: Session, *, add: str | None) -> None:
     answer = client.get("/v1/peers")
     if session.as_json:
         print_json(answer)
+        return
+    if not items(answer):
+        click.echo("There is no other device; 'fractality pair' brings one in.")
         return
     print_table(_PEER_COLUMNS, [_peer_row(each) for each in items(answer)])
 

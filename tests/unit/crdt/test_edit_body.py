@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pycrdt import Doc
 
 from crdt.arrival import Cause
-from crdt.bodies import OpenBodies, missing_of_body
+from crdt.bodies import missing_of_body
 from crdt.commands import DeleteNode, EditBody, Executable, PutBody, PutNode
 from crdt.committed import Committed
 from crdt.errors import (
@@ -252,17 +252,6 @@ def test_what_was_undone_is_forgotten() -> None:
         edit(device.replica, client.insert(4, "!"))
 
         assert body(device) == "kept!"
-
-
-def test_few_bodies_stay_open() -> None:
-    """However many bodies are edited, each keeps its text."""
-    with running() as device:
-        open_bodies = OpenBodies(device.database.writer, 1)
-        for number in range(1, 30):
-            document = open_bodies.load(number)
-            open_bodies.save(number, document, document.replace(f"text {number}"))
-        for number in range(1, 30):
-            assert open_bodies.load(number).text() == f"text {number}"
 
 
 @given(steps=STEPS)

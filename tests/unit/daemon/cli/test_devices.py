@@ -100,8 +100,26 @@ def test_why_of_an_unknown_device(
     assert command_line.run("why", "toaster").exit_code == 5
 
 
+def test_why_of_a_removed_device(others: FakeDaemon, command_line: CommandLine) -> None:
+    """A removed device is told of when it is asked for, and owed nothing."""
+    lost = PHONE | {"is_removed": True, "pending_out": 3, "cause": "revoked"}
+    listed = {"items": [LAPTOP, lost, TABLET], "next": None}
+    others.answers["GET", "/v1/devices"] = ok(listed)
+
+    assert "revoked" in command_line.run("why", "phone").stdout
+    assert command_line.json("why") == [TABLET]
+    assert " 3 " not in command_line.run("devices").stdout.splitlines()[2]
+
+
+def test_why_of_this_device(others: FakeDaemon, command_line: CommandLine) -> None:
+    """Asked about the device that answers, it says so."""
+    assert "that you ask" in command_line.run("why", "laptop").stdout
+
+
 def test_why_alone(daemon: FakeDaemon, command_line: CommandLine) -> None:
     """A device alone is told how to get another."""
+    daemon.answers["GET", "/v1/devices"] = ok({"items": [LAPTOP], "next": None})
+
     assert "fractality pair" in command_line.run("why").stdout
 
 
@@ -110,8 +128,10 @@ def test_revoke_asks_first(others: FakeDaemon, command_line: CommandLine) -> Non
     path = f"/v1/devices/{PHONE['id']}"
     others.answers["DELETE", path] = ok(PHONE | {"is_removed": True})
 
-    command_line.run("revoke", "phone", input="n\n")
+    declined = command_line.run("revoke", "phone", input="n\n")
     assert [each.method for each in others.requests] == ["GET"]
+    assert declined.exit_code == 1
+    assert "Nothing was changed: phone stays." in declined.stderr
     result = command_line.run("revoke", "phone", input="y\n")
 
     assert others.requests[-1].method == "DELETE"
@@ -160,6 +180,13 @@ def test_peers_lists_links(others: FakeDaemon, command_line: CommandLine) -> Non
     assert row.split("  ") == [
         "phone", "webrtc", "1.3 ms", "2.0 kB", "10 bytes", "192.0.2.7:7374",
     ]  # fmt: skip
+
+
+def test_peers_alone(daemon: FakeDaemon, command_line: CommandLine) -> None:
+    """A device alone is told how to get another."""
+    daemon.answers["GET", "/v1/peers"] = ok({"items": [], "next": None})
+
+    assert "fractality pair" in command_line.run("peers").stdout
 
 
 def test_peers_takes_an_address(others: FakeDaemon, command_line: CommandLine) -> None:
