@@ -7,6 +7,7 @@ PYTHON_HERE := $(VENV)/bin/python
 PIP := $(PYTHON_HERE) -m pip install --quiet --quiet --constraint constraints.txt
 RUNNING := $(VENV)/.installed-for-running
 DEVELOPING := $(VENV)/.installed-for-developing
+MEANING := $(VENV)/.installed-for-meaning
 YJS := tests/interop/node_modules/.package-lock.json
 UNITS := $(wildcard systemd/*/*.service)
 
@@ -20,6 +21,11 @@ run: install ## Start the daemon; options go in ARGS="--port 0".
 
 .PHONY: install
 install: $(RUNNING) ## Install the program and what it needs into .venv.
+	@$(MAKE) --no-print-directory meaning || echo "Search by meaning is off: what it \
+	needs could not be installed. All else works; 'make meaning' tries again."
+
+.PHONY: meaning
+meaning: $(MEANING) ## Install what embeddings need: a model, and torch without CUDA.
 
 .PHONY: test
 test: format lint types layers unit ## Check everything that CI checks.
@@ -41,7 +47,7 @@ layers: $(DEVELOPING) ## Check who imports whom.
 	$(VENV)/bin/lint-imports --no-logo
 
 .PHONY: unit
-unit: $(DEVELOPING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
+unit: $(DEVELOPING) $(MEANING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
 	@command -v systemd-analyze > /dev/null || scripts/debian systemd
 	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest $(PYTEST)
 
@@ -74,6 +80,10 @@ $(RUNNING): pyproject.toml constraints.txt $(UNITS) | $(PYTHON_HERE)
 	$(PIP) --build-constraint constraints.txt --editable .
 	@touch $@
 
+$(MEANING): constraints-meaning.txt scripts/meaning $(RUNNING)
+	scripts/meaning $(PYTHON_HERE)
+	@touch $@
+
 $(DEVELOPING): $(RUNNING)
 	$(PIP) --group dev
 	@touch $@
@@ -86,3 +96,7 @@ $(YJS): tests/interop/package-lock.json
 .PHONY: real
 real: install ## Take real notes and statements in and out; DATA names their folder.
 	timeout 10m $(PYTHON_HERE) -m bench.real_input $(DATA)
+
+.PHONY: quality
+quality: install ## Measure search on real texts; DATA names their folder.
+	timeout 30m $(PYTHON_HERE) -m bench.quality $(DATA)

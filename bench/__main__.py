@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from bench.cases import measure
 from bench.devices import measure_devices
 from bench.report import Figure, machine, print_table
+from bench.vectors import measure_vectors
 
 
 def main() -> None:
@@ -39,7 +40,9 @@ def main() -> None:
 def _measured(arguments: argparse.Namespace) -> Iterator[Figure]:
     for size in map(int, filter(None, arguments.sizes.split(","))):
         with TemporaryDirectory(prefix="fractality-bench-") as folder:
-            yield from measure(Path(folder) / "home", size, arguments.seed)
+            home = Path(folder) / "home"
+            yield from measure(home, size, arguments.seed)
+            yield from measure_vectors(home, size, arguments.seed)
     if arguments.devices:
         yield from measure_devices(arguments.seed)
 

@@ -19,9 +19,10 @@ _START_SECONDS: Final = 60.0
 class DaemonProcess:
     """Runs a daemon on a home from entering to leaving."""
 
-    def __init__(self, home: Path) -> None:
-        """Start nothing yet."""
+    def __init__(self, home: Path, *, embeddings: bool = False) -> None:
+        """Start nothing yet; without embeddings their process disturbs no figure."""
         self.home = home
+        self._embeddings = embeddings
         self.peer_port = 0
         """Where other devices reach it; the same again after a restart."""
 
@@ -39,7 +40,11 @@ class DaemonProcess:
                 str(self.peer_port),
                 "--no-discovery",
             ),
-            env={**os.environ, "FRACTALITY_HOME": str(self.home)},
+            env={
+                **os.environ,
+                "FRACTALITY_HOME": str(self.home),
+                "FRACTALITY_EMBEDDINGS": str(self._embeddings).lower(),
+            },
             stdout=subprocess.DEVNULL,
         )
         self._wait_until_serving(started + _START_SECONDS)

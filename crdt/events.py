@@ -8,9 +8,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
     type: str
     """`node.changed`, `node.deleted`, `edge.changed`, `edge.deleted`, `pulse`,
-    `peer.online`, `peer.offline`, `sync.state` or `sync.progress`."""
+    `peer.online`, `peer.offline`, `sync.state`, `sync.progress`,
+    `embedding.progress` or `thought.resonance`."""
     key: str
-    """Node key, edge id, or id of a device."""
+    """Node key, edge id, or id of a device; empty if it is about the whole space."""
     source: str | None = msgspec.field(default=None, name="from")
     target: str | None = msgspec.field(default=None, name="to")
     edge_type: str | None = None
@@ -23,6 +24,10 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     done: int | None = None
     total: int | None = None
     """Of `sync.progress`: envelopes, or parts of a checkpoint."""
+    queued: int | None = None
+    """Of `embedding.progress`: how many texts still wait."""
+    resonance: float | None = None
+    """Of `thought.resonance`: the best there is among the person's other nodes."""
 
 
 def named(event: Event, origin: str) -> Event:

@@ -19,9 +19,10 @@ from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
 from crdt.ids import MAX_KEY_BYTES, DeviceId, EdgeId
 from crdt.node_changes import last_change
+from crdt.patterns import BEFORE, History, Pattern, patterns
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
 from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
-from crdt.streams import Bucket, Point, read_stream
+from crdt.streams import Bucket, Point, known_since, pulse_times, read_stream
 from crdt.text_query import highlight, words
 from crdt.text_search import matching
 
@@ -38,6 +39,14 @@ class Hit(msgspec.Struct, frozen=True):
     """How well the words fit, above 0 and at most 1."""
     highlight: str | None
     """HTML excerpt with the words found in `mark` elements."""
+
+
+class Moving(msgspec.Struct, frozen=True):
+    """A node whose history is not chance, and how it is linked now."""
+
+    node: Node
+    pattern: Pattern
+    links: int
 
 
 class GraphReader:
@@ -201,17 +210,26 @@ class GraphReader:
         return None if found is None else (self._present(found[0]), found[1])
 
     def search(
-        self, query: str, *, limit: int, now_ms: int, node_type: str | None = None
+        self,
+        query: str,
+        *,
+        limit: int,
+        now_ms: int,
+        node_type: str | None = None,
+        all_words: bool = False,
     ) -> list[Hit]:
         """Return nodes whose label or body has the words of `query`, best first.
 
-        Of nodes that fit equally well, the more alive come first.
+        With `all_words` those that lack one are left out. Of nodes that fit equally
+        well, the more alive come first.
         """
         wanted = words(query)
         if not wanted:
             return []
         with store_errors():
-            found = matching(self._connection, wanted, limit, node_type)
+            found = matching(
+                self._connection, wanted, limit, node_type, all_words=all_words
+            )
         best = heapq.nsmallest(
             limit,
             found.items(),
@@ -252,6 +270,30 @@ class GraphReader:
                 bucket=bucket,
                 limit=limit,
             )
+
+    def patterns(self, window_ms: int, now_ms: int) -> tuple[list[Moving], int]:
+        """Return the nodes that rise, fall or burst, and how much was looked at."""
+        with store_errors():
+            since = known_since(self._connection)
+            if since is None:
+                return [], 0
+            start = now_ms - (BEFORE + 1) * window_ms
+            histories = [
+                History(number, times, max(since, node.created_ms))
+                for number, times in pulse_times(self._connection, start, now_ms)
+                for node in self._present([number])
+            ]
+        found, asked = patterns(histories, window_ms, now_ms)
+        moving = [
+            Moving(
+                node,
+                pattern,
+                sum(1 for _ in self._index.links(pattern.node)),
+            )
+            for pattern in found
+            for node in self._present([pattern.node])
+        ]
+        return moving, asked
 
     def _excerpt(self, number: int, node: Node, wanted: list[str]) -> str | None:
         found = highlight(node.label, wanted)

@@ -8,7 +8,7 @@ Rules of this file:
 3. Times and randomness come from outside.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Final
@@ -17,9 +17,10 @@ import msgspec
 
 from crdt import digest, journal
 from crdt.bodies import Bodies
-from crdt.database import Database, commit_number, store_errors
+from crdt.database import Connection, Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.early_changes import EarlyEdges
+from crdt.events import Event
 from crdt.identity import Identity
 from crdt.ids import DeviceId
 from crdt.index_store import load_index, save_index, unsaved_rows
@@ -162,6 +163,13 @@ class GraphWriter:
             self._connection.execute(
                 "DELETE FROM receipt WHERE time_ms < ?", (before_ms,)
             )
+
+    def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Sequence[Event]:
+        """Let `write` change derived rows durably; return the events it returns."""
+        with self.transaction() as totals:
+            events = write(self._connection)
+            totals.events += len(events)
+        return events
 
     @contextmanager
     def transaction(self) -> Iterator[Totals]:

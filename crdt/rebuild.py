@@ -18,6 +18,7 @@ import msgspec
 from crdt import digest, journal
 from crdt.bodies import load_body
 from crdt.database import Database, commit_number, store_errors
+from crdt.embeddings import queue_all
 from crdt.graph_index import GraphIndex
 from crdt.identity import Identity
 from crdt.ids import NodeKey, ShardNumber
@@ -68,6 +69,7 @@ def rebuild(database: Database, identity: Identity, keys: SpaceKeys) -> Totals:
             building = _Building(connection, keys)
             for number in shards.occupied():
                 building.add_shard(shards, number)
+            queue_all(connection)
             totals.nodes, totals.edges, sum_of_elements = building.finish()
             totals.digest = digest.combined(digest.EMPTY, sum_of_elements, 0).to_bytes(
                 digest.DIGEST_BYTES

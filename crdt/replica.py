@@ -278,6 +278,10 @@ class Replica:
             totals.events += len(events)
         return self._told(events)
 
+    def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Committed:
+        """Let `write` change derived rows durably; it returns what to tell watchers."""
+        return self._told(self._writer.derive(write))
+
     def seal(self) -> Committed:
         """Move everything unsealed into envelopes, durably."""
         self._writer.seal()

@@ -10,6 +10,7 @@ from typing import Final
 import apsw
 
 from crdt.bodies import load_body
+from crdt.embeddings import queue
 from crdt.graph_index import GraphIndex
 from crdt.read_model import (
     edge_state,
@@ -65,6 +66,7 @@ class StagedRows:
         present = self.changed_edges.difference(self.new_edges)
         update_edges(connection, ((n, self.edges[n]) for n in sorted(present)))
         self._write_texts(connection, client_id, new)
+        queue(connection, sorted(self.texts))
         self._log_states(connection, new)
 
     def show(self, index: GraphIndex) -> None:

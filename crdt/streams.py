@@ -4,6 +4,9 @@ A stream is local: what this device saw. Points are written when something happe
 a node, so a quiet node costs nothing.
 """
 
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, Literal, TypeAlias
 
 import apsw
@@ -54,3 +57,24 @@ def read_stream(
         (_BUCKET_MS[bucket], node, since_ms, until_ms, limit),
     )
     return [Point(*row) for row in rows]
+
+
+def pulse_times(
+    connection: apsw.Connection, since_ms: int, until_ms: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield (node row, times of its pulses in [since, until), in order)."""
+    rows: Iterator[tuple[int, int]] = connection.execute(
+        "SELECT node, time_ms FROM stream WHERE time_ms >= ? AND time_ms < ?"
+        " AND type = 'pulse' ORDER BY node, time_ms",
+        (since_ms, until_ms),
+    )
+    for node, group in groupby(rows, key=itemgetter(0)):
+        yield node, [time for _, time in group]
+
+
+def known_since(connection: apsw.Connection) -> int | None:
+    """Return the time of the oldest point of any stream, None if there is none."""
+    rows: list[tuple[int | None]] = connection.execute(  # type: ignore[assignment]  # typed by the schema
+        "SELECT min(time_ms) FROM stream"
+    ).fetchall()
+    return rows[0][0]

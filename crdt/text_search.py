@@ -23,16 +23,22 @@ _NEWEST: Final = (
 
 
 def matching(
-    connection: apsw.Connection, wanted: list[str], enough: int, node_type: str | None
+    connection: apsw.Connection,
+    wanted: list[str],
+    enough: int,
+    node_type: str | None,
+    *,
+    all_words: bool = False,
 ) -> dict[int, float]:
     """Return relevance (above 0, at most 1) by row number, in no order.
 
     First nodes with all of the words in their label, then with all of them anywhere,
-    then with any of them, until there are `enough`.
+    then with any of them unless `all_words`, until there are `enough`.
     """
     found: dict[int, float] = {}
     every, some = (match_expression(wanted, every=flag) for flag in (True, False))
-    for expression in (f"label : ({every})", every, some):
+    expressions = [f"label : ({every})", every]
+    for expression in expressions if all_words else [*expressions, some]:
         rows: list[tuple[int, str]] = connection.execute(  # type: ignore[assignment]  # typed by the schema
             _NEWEST, (expression, node_type, CANDIDATES)
         ).fetchall()

@@ -38,6 +38,8 @@ from daemon.home_exchange import take_over
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
 from daemon.live.room import BodyStore
+from daemon.meaning.meaning import Meaning
+from daemon.meaning.opening import open_meaning
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.space_view import Clocks
 from daemon.metrics import Metrics
@@ -216,6 +218,10 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             live,
         )
         watchers.mesh = peering.mesh
+        meaning, thoughts = await open_meaning(
+            parts, opened.database, owner, config, _clocks()
+        )
+        watchers.meaning = meaning
         yield Service(
             home=home,
             token=api_token(home),
@@ -224,6 +230,8 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             key_source=key.source,
             owner=owner,
             live_bodies=live,
+            meaning=meaning,
+            thoughts=thoughts,
             reader=opened.reader,
             slow_reader=opened.slow_reader,
             threads=opened.threads,
@@ -234,10 +242,13 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             openapi=openapi_document(ROUTES, VERSION),
             wall_ms=_wall_ms,
             started_ms=started_ms,
-            snapshot=lambda: GraphSnapshot(
-                opened.database, owner.replica.index, held.identity.device
-            ),
+            snapshot=_snapshots(opened),
         )
+
+
+def _snapshots(opened: _Opened) -> Callable[[], GraphSnapshot]:
+    index, device = opened.owner.replica.index, opened.held.identity.device
+    return lambda: GraphSnapshot(opened.database, index, device)
 
 
 def _clocks() -> Clocks:
@@ -258,6 +269,7 @@ class _Watchers:
     events: EventLog
     live_bodies: LiveBodies | None = None
     mesh: Mesh | None = None
+    meaning: Meaning | None = None
 
     def tell(self, committed: Committed) -> None:
         """Pass on what became durable."""
@@ -266,6 +278,8 @@ class _Watchers:
         self.events.extend(committed.first_event, committed.events)
         if self.mesh is not None:
             self.mesh.committed(committed)
+        if self.meaning is not None:
+            self.meaning.committed(committed)
         if self.live_bodies is not None:
             self.live_bodies.tell(committed)
 

@@ -34,6 +34,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether to look for peers on the local network and be seen there."""
     ice: IceServers = IceServers()
     """Servers that may help two devices to reach each other; none by default."""
+    embeddings: bool = True
+    """Whether to find out what texts mean, for search by meaning."""
+    model: str | None = None
+    """Folder of the model for that; by default the one that is installed."""
+    embedding_threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    embedding_idle_seconds: Annotated[int, msgspec.Meta(ge=1)] = 120
+    """After so long without texts the process with the model is stopped."""
     relay: str | None = None
     """URL of a relay to go through."""
     log_level: Annotated[str, msgspec.Meta(pattern="^(debug|info|warning|error)$")] = (

@@ -184,30 +184,6 @@ async def find_path(call: Call) -> web.Response:
     )
 
 
-async def search(call: Call) -> web.Response:
-    """Answer the nodes whose texts have the words asked for, best first."""
-    query: shapes.SearchQuery = call.query
-    if query.mode == "vector":
-        raise ProblemError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            "Search by meaning needs embeddings, and they are off on this device.",
-        )
-    hits = await call.service.read(
-        lambda reader: reader.search(
-            query.q,
-            limit=query.limit,
-            now_ms=call.service.wall_ms(),
-            node_type=query.type,
-        )
-    )
-    return json_response(
-        [
-            shapes.SearchHit(document(call, hit.node), hit.score, None, hit.highlight)
-            for hit in hits
-        ]
-    )
-
-
 async def get_stream(call: Call) -> web.Response:
     """Answer the history of a node."""
     query: shapes.StreamQuery = call.query

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from consensus.errors import EmbeddingError
 from crdt.errors import (
     ConflictError,
     DiskFullError,
@@ -76,6 +77,8 @@ def problem_of(error: Exception) -> Problem:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case DiskFullError():
             return problem(HTTPStatus.INSUFFICIENT_STORAGE, str(error))
+        case EmbeddingError():
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case StoreError():
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         case _:

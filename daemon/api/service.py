@@ -14,6 +14,8 @@ from crdt.identity import Identity
 from crdt.key_sources import Source
 from daemon.event_log import EventLog
 from daemon.live.bodies import LiveBodies
+from daemon.meaning.meaning import Meaning
+from daemon.meaning.thoughts import Thoughts
 from daemon.mesh.mesh import Mesh
 from daemon.mesh.overview import Overview
 from daemon.metrics import Metrics
@@ -36,6 +38,8 @@ class Service:
     key_source: Source
     owner: Owner
     live_bodies: LiveBodies
+    meaning: Meaning
+    thoughts: Thoughts
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader

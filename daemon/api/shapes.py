@@ -50,6 +50,17 @@ class PulseContent(Request, frozen=True):
     energy: float = 1.0
 
 
+class ThoughtContent(Request, frozen=True):
+    """A thought, and where it belongs."""
+
+    text: str
+    key: str | None = None
+    """By default one that is made from the text."""
+    parent: str | None = None
+    circle: str | None = None
+    publish: bool | Literal["always"] = False
+
+
 class NoQuery(Request, frozen=True):
     """Any route on a space."""
 
@@ -106,12 +117,28 @@ class PathQuery(Request, frozen=True):
 
 
 class SearchQuery(Request, frozen=True):
-    """What to look for. Search by meaning comes with embeddings."""
+    """What to look for, by its words, its meaning or both."""
 
     q: Annotated[str, msgspec.Meta(max_length=1000)]
     mode: Literal["hybrid", "text", "vector"] = "hybrid"
     type: str | None = None
     limit: Limit = 20
+    space: str | None = None
+
+
+class ResonantQuery(Request, frozen=True):
+    """How near in meaning, and how many."""
+
+    threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
+    limit: Limit = 20
+    space: str | None = None
+
+
+class PatternsQuery(Request, frozen=True):
+    """How long a time is looked at, in hours or days."""
+
+    window: Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,2}[hd]$")] = "7d"
+    limit: Limit = DEFAULT_LIMIT
     space: str | None = None
 
 
@@ -220,6 +247,82 @@ class SearchHit(msgspec.Struct, frozen=True):
     """Closeness of meaning, 0 to 1; null while embeddings are off."""
     highlight: str | None
     """HTML with the words found in `mark` elements."""
+
+
+class Resonance(msgspec.Struct, frozen=True):
+    """A node and how near in meaning it is."""
+
+    node: NodeDocument
+    resonance: float
+    """0 to 1."""
+
+
+class ThoughtDocument(msgspec.Struct, frozen=True):
+    """A thought, and what is known of it by now."""
+
+    node: NodeDocument
+    resonance: float | None
+    """The best among the person's other nodes, 0 to 1; null until it is known."""
+    wisdom: list[Any] | None
+    """What circles think near it; null until it is known."""
+    job: str
+    """Where to ask for more: `GET /v1/thoughts/{job}`."""
+    nearest: str | None
+    """Key of the node with the best resonance."""
+    done: bool
+    cause: str | None
+    """Why nothing more will be known."""
+
+
+class PatternDocument(msgspec.Struct, frozen=True):
+    """A node that rises, falls or bursts, with the figures behind that."""
+
+    node: NodeDocument
+    pattern: Literal["rising", "falling", "burst"]
+    since: str
+    """When the window began, or the burst."""
+    count: int
+    """Hours with a pulse in the window; of a burst, minutes with one in it."""
+    expected: float
+    """As many as chance would give on average."""
+    chance: float
+    """How likely chance alone would give as much."""
+    links: int
+    """How many edges the node has now."""
+    resonance: float | None
+    """With the node nearest in meaning; null while that is not known."""
+    resonant: str | None
+    """Key of that node."""
+
+
+class PatternList(msgspec.Struct, frozen=True):
+    """What moves in a graph, the least likely by chance first."""
+
+    items: list[PatternDocument]
+    next: str | None
+    window: str
+    asked: int
+    """Questions that were asked of histories: at most one in a hundred answers is
+    chance, however many they are."""
+
+
+class RegionDocument(msgspec.Struct, frozen=True):
+    """Nodes that mean something similar."""
+
+    key: str
+    """Of the most central node."""
+    labels: list[str]
+    """Of the most central nodes: what the region is called."""
+    size: int
+    nodes: list[str]
+    """Keys, the most central first."""
+
+
+class RegionList(msgspec.Struct, frozen=True):
+    """Regions of meaning, the largest first."""
+
+    items: list[RegionDocument]
+    next: str | None
 
 
 class StreamPoint(msgspec.Struct, frozen=True):

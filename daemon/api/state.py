@@ -94,6 +94,7 @@ async def get_status(call: Call) -> web.Response:
     service = call.service
     totals = service.owner.replica.totals
     identity = service.identity
+    embedding = await service.meaning.standing()
     return json_response(
         Status(
             person=NamedId(format_id(identity.person), identity.person_name),
@@ -115,7 +116,7 @@ async def get_status(call: Call) -> web.Response:
                 )
             ],
             embeddings=EmbeddingStatus(
-                "off", None, 0, "Search by meaning is not part of this version yet."
+                embedding.state, embedding.model, embedding.queued, embedding.cause
             ),
             circles=[],
             relay={"state": "off"},

@@ -39,7 +39,12 @@ SECTIONS: Final = {
         writing.link,
         writing.pulse,
     ),
-    "Finding": (reading.search, reading.neighbours, reading.path),
+    "Finding": (
+        reading.search,
+        reading.resonant,
+        reading.neighbours,
+        reading.path,
+    ),
     "Files": (
         transfer.import_file,
         transfer.export,

@@ -19,8 +19,6 @@ _UNSAFE: Final = re.compile(
     "]"
 )
 _BLANKS: Final = re.compile(r"[\t\n\v\f\r\u0085\u2028\u2029]+")
-_KEY_WORDS: Final = 5
-_KEY_LENGTH: Final = 40
 
 
 def safe_line(text: object) -> str:
@@ -114,9 +112,3 @@ def ago(moment: str, now: datetime) -> str:
     if past < timedelta(days=14):
         return many(past.days, "day") + " ago"
     return f"{then:%Y-%m-%d}"
-
-
-def key_stem(text: str) -> str:
-    """Return the readable part of a key: the first words of `text`, joined by -."""
-    words = re.findall(r"[^\W_]+", unicodedata.normalize("NFC", text).lower())
-    return "-".join(words[:_KEY_WORDS])[:_KEY_LENGTH].rstrip("-") or "thought"

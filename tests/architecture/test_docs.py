@@ -93,7 +93,7 @@ def test_make_knows_what_is_asked_of_it() -> None:
         assert set(shown) <= targets, page
 
 
-@pytest.mark.parametrize("package", ["crdt", "daemon", "transport"])
+@pytest.mark.parametrize("package", ["consensus", "crdt", "daemon", "transport"])
 def test_the_tour_names_every_module(package: str) -> None:
     """architecture.md lists each module and sub-package once, and no absent one."""
     table = TOUR.split(f"\n### {package}\n")[1].split("\n#")[0]
@@ -108,7 +108,9 @@ def test_the_tour_names_every_module(package: str) -> None:
 
 def test_the_tour_names_files_that_exist() -> None:
     """Every file of the tour that has a folder before it is there."""
-    for path in re.findall(r"`((?:crdt|daemon|transport|bench)/[\w/.]+)`", TOUR):
+    for path in re.findall(
+        r"`((?:consensus|crdt|daemon|transport|bench)/[\w/.]+)`", TOUR
+    ):
         assert (REPOSITORY / path).exists(), path
 
 

@@ -27,7 +27,7 @@ def test_the_contracts_are_kept() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.parametrize("package", ["crdt", "transport"])
+@pytest.mark.parametrize("package", ["consensus", "crdt", "transport"])
 def test_every_module_is_a_core_or_an_edge(package: str) -> None:
     """A new module says on which side of the line it stands."""
     cores, edges = rings(f"{package}-cores", package)

@@ -38,12 +38,14 @@ class NotServingError(Exception):
 def environment(**more: str) -> dict[str, str]:
     """Return an environment without anything of the person who runs the tests.
 
-    The port for peers is any free one, for other daemons may run beside.
+    Embeddings are off, for their process takes seconds and a core, and the port for
+    peers is any free one, for other daemons may run beside.
     """
     return {
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
         "USER": "ada",
+        "FRACTALITY_EMBEDDINGS": "false",
         "FRACTALITY_PEER_PORT": "0",
         **more,
     }
@@ -258,9 +260,9 @@ def serving(home: Path, *flags: str) -> Iterator[Daemon]:
                 daemon.kill()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds, or fail when it does not in half a minute."""
-    deadline = time.monotonic() + 30
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Return when `condition` holds, or fail when it does not in so many seconds."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

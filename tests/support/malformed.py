@@ -5,6 +5,7 @@ listed here, or a new route without an example, is an error.
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -31,6 +32,11 @@ _KEYS: Final = (1, None, "", "k" * 256, "\u20ac" * 86, "tab\t", "\u2028")
 
 BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "label": (1, None, "", [], "l" * 4097, "é" * 2049),
+    "text": (1, None, "", [], "t" * 4097, "é" * 2049),
+    "key": (1, "", "k" * 256, "\u20ac" * 86, "tab\t", "\u2028"),
+    "parent": (1, []),
+    "circle": (1, []),
+    "publish": (None, 1, "sometimes", True),
     "type": _NAMES,
     "network": _NAMES,
     "metadata": (
@@ -70,6 +76,8 @@ BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
     "until": _TIMES,
     "updated_since": _TIMES,
     "q": ("q" * 1001,),
+    "threshold": ("", "-1", "2", "nan", "much"),
+    "window": ("", "7", "0d", "1000d", "week"),
     "after": ("", "1.5", "late"),
     "wait": ("", "-1", "31", "nan", "long"),
     # Any text may be looked for; nothing is found.
@@ -142,9 +150,14 @@ EXAMPLES: Final = {
     "POST /v1/nodes/{key}/pulse": Example("a", document={"energy": 1}),
     "GET /v1/nodes/{key}/stream": Example("a"),
     "GET /v1/nodes/{key}/neighbours": Example("a"),
+    "GET /v1/nodes/{key}/resonant": Example("a", refusal=503),
     "GET /v1/nodes/{key}/body": Example("a"),
     "PUT /v1/nodes/{key}/body": Example("a", content=b"text"),
     "GET /v1/path": Example(query={"from": "a", "to": "b"}),
+    "GET /v1/patterns": Example(),
+    "GET /v1/regions": Example(refusal=503),
+    "POST /v1/thoughts": Example(document={"text": "A thought"}),
+    "GET /v1/thoughts/{job}": Example("c0ffee", refusal=404),
     "GET /v1/edges": Example(query={"from": "a"}),
     "PUT /v1/edges": Example(document={"from": "a", "to": "b"}),
     "DELETE /v1/edges/{id}": Example("EDGE"),
@@ -215,7 +228,7 @@ def malformed(route: Route, edge: str) -> Iterator[Malformed]:
 
 def _path(route: Route, name: str) -> str:
     escaped = quote(name, safe="")
-    return route.path.replace("{key}", escaped).replace("{id}", escaped)
+    return re.sub(r"\{\w+\}", escaped.replace("\\", r"\\"), route.path)
 
 
 def _foreign(request: Request) -> Iterator[Malformed]:

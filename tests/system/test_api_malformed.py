@@ -89,7 +89,7 @@ def test_every_malformed_request_is_refused(api: Api, edge: str, route: Route) -
 def test_a_wrong_method_is_refused(api: Api, edge: str, path: str) -> None:
     """A method that a path does not take answers 405 and names those that it takes."""
     taken = {str(route.method) for route in ROUTES if route.path == path}
-    target = path.replace("{key}", "a").replace("{id}", edge)
+    target = path.replace("{key}", "a").replace("{id}", edge).replace("{job}", "a")
     before = state(api)
 
     for method in METHODS:

@@ -160,17 +160,28 @@ def _print_pages(pages: Iterator[Document]) -> None:
     click.echo(("" if separator == "," else separator) + '],"next":null}')
 
 
-@click.command(short_help="Find nodes by their words.")
+@click.command(short_help="Find nodes by words and meaning.")
 @click.argument("query", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
 @click.option("--type", "node_type", help="Only nodes of this type.")
+@click.option(
+    "--mode",
+    type=click.Choice(["hybrid", "text", "vector"]),
+    help="By words and meaning, by words, or by meaning.  [default: hybrid]",
+)
 @pass_session
 def search(
-    session: Session, *, query: tuple[str, ...], limit: int, node_type: str | None
+    session: Session,
+    *,
+    query: tuple[str, ...],
+    limit: int,
+    node_type: str | None,
+    mode: str | None,
 ) -> None:
     """Find the nodes that match QUERY best."""
     answer = session.client().get(
-        "/v1/search", {"q": " ".join(query), "limit": limit, "type": node_type}
+        "/v1/search",
+        {"q": " ".join(query), "limit": limit, "type": node_type, "mode": mode},
     )
     if session.as_json:
         print_json(answer)
@@ -207,6 +218,34 @@ def _marked(highlight: str) -> str:
 def _plain(escaped: str) -> str:
     """Return escaped HTML as text; made safe after that, not before."""
     return safe_line(html.unescape(escaped))
+
+
+@click.command(short_help="Find nodes that mean the same.")
+@click.argument("key", type=NODE_KEY)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="How near they have to be.",
+)
+@click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
+@pass_session
+def resonant(session: Session, *, key: str, threshold: float, limit: int) -> None:
+    """List the nodes that resonate with KEY, the nearest in meaning first."""
+    answer = session.client().get(
+        node_path(key, "resonant"), {"threshold": threshold, "limit": limit}
+    )
+    if session.as_json:
+        print_json(answer)
+        return
+    found = items(answer)
+    if not found:
+        hint(f"Nothing resonates with {safe_line(key)} that much.")
+        return
+    columns = (Column("resonance", right=True), *NODE_COLUMNS)
+    rows = [(f"{each['resonance']:.2f}", *node_row(node_of(each))) for each in found]
+    print_table(columns, rows)
 
 
 @click.command(short_help="Walk from a node.")

@@ -11,12 +11,15 @@ from crdt.ids import MAX_BODY_BYTES
 from daemon.cli.commands.completion import NODE_KEY
 from daemon.cli.output import hint, print_json
 from daemon.cli.session import Session, pass_session
-from daemon.cli.shapes import label_of
-from daemon.cli.text import key_stem, number, safe_line
+from daemon.cli.shapes import items, label_of, node_of
+from daemon.cli.text import number, safe_line
 from daemon.client import Client, Document, ProblemError, node_path
+from daemon.new_keys import END_BYTES, new_key
 
-_KEY_END_ALPHABET: Final = "abcdefghijkmnpqrstuvwxyz23456789"
-_KEY_END_LENGTH: Final = 5
+_ALIKE: Final = 0.9
+"""Resonance from which two texts say nearly the same."""
+_AT_HAND: Final = ("ready", "embedding")
+_QUERY_CHARACTERS: Final = 1000
 
 
 @click.command(short_help="Add a thought.")
@@ -35,7 +38,7 @@ def add(
 ) -> None:
     """Add TEXT as a new node. An existing node is never replaced: see `edit`."""
     client = session.client()
-    key = key or _new_key(text)
+    key = key or new_key(text, secrets.token_bytes(END_BYTES))
     _refuse_taken(client, key)
     content = {"label": text} | ({"type": node_type} if node_type else {})
     if parent is None:
@@ -47,11 +50,27 @@ def add(
         return
     place = f" under {safe_line(parent)}" if parent else ""
     click.echo(f"Added {safe_line(key)}{place}.")
+    _tell_alike(client, key, text)
 
 
-def _new_key(text: str) -> str:
-    end = "".join(secrets.choice(_KEY_END_ALPHABET) for _ in range(_KEY_END_LENGTH))
-    return f"{key_stem(text)}-{end}"
+def _tell_alike(client: Client, key: str, text: str) -> None:
+    """Tell of a node that says nearly the same, if that is known without waiting."""
+    embeddings = client.get("/v1/status").get("embeddings", {})
+    if embeddings.get("state") not in _AT_HAND:
+        return
+    try:
+        query: dict[str, str | int] = {
+            "q": text[:_QUERY_CHARACTERS],
+            "mode": "vector",
+            "limit": 2,
+        }
+        hits = items(client.get("/v1/search", query))
+    except ProblemError:
+        return
+    for hit in hits:
+        node = node_of(hit)
+        if node["key"] != key and hit["resonance"] >= _ALIKE:
+            hint(f"Nearly the same: {safe_line(node['key'])}  {label_of(node)}")
 
 
 def _refuse_taken(client: Client, key: str) -> None:

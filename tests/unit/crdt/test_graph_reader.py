@@ -162,10 +162,14 @@ def test_search_ranks_labels_bodies_and_energy() -> None:
         )
 
         hits = home.reader.search("red wren", limit=9, now_ms=home.device.now_ms)
+        strict = home.reader.search(
+            "red wren", limit=9, now_ms=home.device.now_ms, all_words=True
+        )
         birds = home.reader.search(
             "Wre", limit=9, now_ms=home.device.now_ms, node_type="bird"
         )
 
+        assert [hit.node.key for hit in strict] == ["both", "body"]
         assert [hit.node.key for hit in hits] == ["both", "two", "one", "body"]
         assert hits[0].highlight == "<mark>red</mark> <mark>wren</mark>"
         assert hits[3].highlight == "<mark>red</mark> <mark>wren</mark> &lt;b&gt;"

@@ -149,6 +149,28 @@ def test_search_joins_its_words(daemon: FakeDaemon, command_line: CommandLine) -
     assert command_line.run("search", "bees").stdout == "wasps  Wasps\n    in bees\n"
 
 
+def test_search_takes_a_mode(daemon: FakeDaemon, command_line: CommandLine) -> None:
+    """By words, by meaning or both is the daemon's to do."""
+    daemon.put("bees", "Of bees")
+
+    assert command_line.run("search", "bees", "--mode", "vector").exit_code == 0
+    assert daemon.requests[0].query["mode"] == "vector"
+    assert command_line.run("search", "bees", "--mode", "magic").exit_code == 2
+
+
+def test_resonant_tells_how_near(daemon: FakeDaemon, command_line: CommandLine) -> None:
+    """Each node that means nearly the same has its resonance before it."""
+    near = [{"node": daemon.put("wasps", "Wasps"), "resonance": 0.8765}]
+    daemon.answers["GET", "/v1/nodes/bees/resonant"] = ok(near)
+
+    result = command_line.run("resonant", "bees", "--threshold", "0.7")
+
+    assert result.stdout.splitlines()[1].split()[:3] == ["0.88", "wasps", "Wasps"]
+    assert daemon.requests[0].query == {"threshold": "0.7", "limit": "20"}
+    daemon.answers["GET", "/v1/nodes/bees/resonant"] = ok([])
+    assert "Nothing resonates" in command_line.run("resonant", "bees").stderr
+
+
 def test_neighbours_tells_the_steps(
     daemon: FakeDaemon, command_line: CommandLine
 ) -> None:

@@ -13,7 +13,6 @@ from daemon.cli.text import (
     ago,
     cut,
     duration,
-    key_stem,
     many,
     number,
     safe_block,
@@ -21,6 +20,7 @@ from daemon.cli.text import (
     size,
     width,
 )
+from daemon.new_keys import key_stem
 
 ANY_TEXT = st.text(st.characters())
 REORDERING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

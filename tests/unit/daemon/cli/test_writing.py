@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import CommandLine
-from tests.support.fake_daemon import FakeDaemon, ndjson, problem
+from tests.support.fake_daemon import STATUS, FakeDaemon, ndjson, ok, problem
 
 
 def test_add_makes_a_key_from_the_text(
@@ -23,6 +23,28 @@ def test_add_makes_a_key_from_the_text(
     assert [node["label"] for node in daemon.nodes.values()] == [
         "Bees need a garden"
     ] * 2
+
+
+def test_add_tells_of_a_near_duplicate(
+    daemon: FakeDaemon, command_line: CommandLine
+) -> None:
+    """While embeddings are at hand, a node that says nearly the same is named."""
+    near = [
+        {"node": daemon.put("garden", "A garden for bees"), "resonance": 0.93},
+        {"node": daemon.put("wasps", "Wasps"), "resonance": 0.5},
+    ]
+    daemon.answers["GET", "/v1/search"] = ok(near)
+
+    assert command_line.run("add", "Bees need a garden").stderr == ""
+    daemon.answers["GET", "/v1/status"] = ok(
+        STATUS | {"embeddings": {"state": "ready"}}
+    )
+    told = command_line.run("add", "Bees need a garden")
+
+    assert told.stderr == "Nearly the same: garden  A garden for bees\n"
+    assert told.exit_code == 0
+    daemon.answers["GET", "/v1/search"] = problem(503, "The model is gone.")
+    assert command_line.run("add", "Bees need a garden").exit_code == 0
 
 
 def test_add_never_replaces_a_node(
