@@ -19,7 +19,6 @@ from daemon.mesh.standing import (
     PeerStanding,
     SpaceState,
     Stopped,
-    Stuck,
     Unlinked,
     explain,
     space_state,
@@ -42,9 +41,7 @@ from transport.sync_actions import (
 
 ME: Final = DeviceId(b"laptop".ljust(16))
 PHONE: Final = DeviceId(b"phone".ljust(16))
-MEMBER: Final = Member(
-    PHONE, b"", b"", 1, "phone", Role.WRITER, is_removed=False, accepted_through=None
-)
+MEMBER: Final = Member(PHONE, b"", b"", 1, "phone", Role.WRITER)
 HERE: Final = Here(
     device=ME,
     vector={ME: 3, PHONE: 2},
