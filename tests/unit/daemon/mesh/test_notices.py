@@ -48,6 +48,17 @@ async def test_coming_and_going_is_told_in_order(here: Watched) -> None:
     assert kinds(here, TABLET) == ["peer.online"] * 3
 
 
+async def test_the_state_is_told_behind_what_led_to_it(here: Watched) -> None:
+    """Of what waits together, how things stand comes last: it is the newest."""
+    await here.owner.write(PutNode(key="a", label="x"))
+    for kind in ("peer.online", "sync.state", "sync.progress", "sync.state"):
+        here.notices.tell(kind, PHONE)
+    here.mesh.view.record(PHONE).acknowledge({PHONE: 1}, 0)
+    await here.wait_for(lambda: len(here.events) == 4)
+
+    assert kinds(here) == ["peer.online", "sync.progress", "sync.state"]
+
+
 async def test_numbers_have_no_holes(here: Watched) -> None:
     """Events of devices and of the graph share one dense numbering."""
     for number in range(4):
