@@ -37,6 +37,8 @@ class Notices:
             # Coming and going is told each time, how things stand once.
             self._count += kind.startswith("peer.")
             number = self._count if kind.startswith("peer.") else 0
+            # What is looked at when it is told stands behind what led to it.
+            self._waiting.pop((kind, peer, number), None)
             self._waiting[kind, peer, number] = None
             self._some.set()
 

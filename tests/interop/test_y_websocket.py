@@ -187,3 +187,29 @@ def test_two_devices_type_into_one_text(tmp_path: Path, clients: Clients) -> Non
             wait_until(lambda api=api: body(api) == clients.text("ada"))  # type: ignore[misc]  # mypy infers no type for a lambda's default
         clients.ask("cut", "ada")
         clients.ask("cut", "bob")
+
+
+def test_clients_of_two_devices_see_each_other(
+    tmp_path: Path, clients: Clients
+) -> None:
+    """Who edits on one device is shown on the other, until they or the link go."""
+    with devices(tmp_path, "laptop", "phone") as daemons:
+        here, there = (daemon.api for daemon in daemons)
+        here.put_node(KEY)
+        wait_until(lambda: there.request("GET", node_path(KEY)).status == 200)
+        open_body(clients, here, "ada")
+        open_body(clients, there, "bob")
+        clients.ask("show", "ada", state={"name": "Ada"})
+        clients.ask("show", "bob", state={"name": "Bob"})
+
+        clients.ask("sees", "bob", names=["Ada"])
+        clients.ask("sees", "ada", names=["Bob"])
+
+        clients.ask("cut", "ada")
+        clients.ask("sees", "bob", names=[])
+        open_body(clients, here, "eve")
+        clients.ask("show", "eve", state={"name": "Eve"})
+        clients.ask("sees", "bob", names=["Eve"])
+        daemons[0].kill()
+        clients.ask("sees", "bob", names=[])
+        clients.ask("cut", "bob")

@@ -12,10 +12,14 @@ from crdt.checkpoint import write_checkpoint
 from crdt.commands import PutNode
 from crdt.committed import Committed
 from crdt.envelope_reader import EnvelopeReader
+from crdt.events import Event
 from crdt.ids import DeviceId
 from crdt.membership import RosterChange
 from crdt.replica import Replica
 from daemon.mesh.checkpoint_spool import CheckpointSpool
+from daemon.mesh.mesh import Mesh, Parts
+from daemon.mesh.notices import Notices
+from daemon.mesh.overview import Overview
 from daemon.mesh.port import Around, ReplicaOfPeer
 from daemon.mesh.sessions import Sessions
 from daemon.mesh.space_view import Clocks, SpaceView
@@ -24,6 +28,7 @@ from daemon.owner import Owner
 from tests.support.links import MemoryLink, memory_pair
 from tests.support.replicas import SPACE_KEYS, START_MS, Device, dice
 from transport.frames import Aside
+from transport.ice_servers import IceServers
 from transport.reasons import Linked
 
 
@@ -34,7 +39,6 @@ class Station:
     device: Device
     owner: Owner
     view: SpaceView
-    spool: CheckpointSpool
     sessions: Sessions = field(init=False)
     told: list[tuple[str, DeviceId]] = field(default_factory=list)
     heard: list[tuple[DeviceId, Aside]] = field(default_factory=list)
@@ -96,19 +100,13 @@ class Station:
 
 
 @asynccontextmanager
-async def station(folder: Path, number: int) -> AsyncIterator[Station]:
-    """Run a device until the block ends."""
+async def parts_of(
+    folder: Path, number: int, tell: Callable[[Committed], None]
+) -> AsyncIterator[tuple[Device, Parts]]:
+    """Open the store of a device, and what a mesh is built on."""
     device = Device(folder / str(number), number)
     async with AsyncExitStack() as stack:
         replica = stack.enter_context(device.running(clean=False))
-        owner = Owner(
-            lambda: replica,
-            lambda: START_MS,
-            lambda: 0,
-            _teller(lambda: here),
-        )
-        reader = EnvelopeReader(device.database, device.identity.device)
-        envelopes = stack.enter_context(reader)
 
         def write() -> Iterator[bytes]:
             return write_checkpoint(
@@ -119,24 +117,55 @@ async def station(folder: Path, number: int) -> AsyncIterator[Station]:
                 dice(f"checkpoint {number}"),
             )
 
+        reader = EnvelopeReader(device.database, device.identity.device)
+        envelopes = stack.enter_context(reader)
         spool = stack.enter_context(CheckpointSpool(folder, write))
         threads = ThreadPoolExecutor(1)
         stack.callback(threads.shutdown)
-        here = Station(
-            device, owner, SpaceView(device.identity, replica.holding), spool
+        owner = await stack.enter_async_context(
+            Owner(lambda: replica, lambda: START_MS, lambda: 0, tell)
         )
-        await stack.enter_async_context(owner)
+        yield (
+            device,
+            Parts(
+                owner,
+                device.identity,
+                envelopes,
+                threads,
+                spool,
+                clocks(number),
+                IceServers(),
+            ),
+        )
+
+
+@asynccontextmanager
+async def station(folder: Path, number: int) -> AsyncIterator[Station]:
+    """Run a device until the block ends."""
+
+    def tell(committed: Committed) -> None:
+        here.committed(committed)
+
+    async with parts_of(folder, number, tell) as (device, parts):
+        view = SpaceView(device.identity, device.replica.holding)
+        here = Station(device, parts.owner, view)
 
         def port_of(peer: DeviceId, around: Around) -> ReplicaOfPeer:
             return ReplicaOfPeer(
-                peer, around, owner, envelopes, threads, spool, lambda: START_MS
+                peer,
+                around,
+                parts.owner,
+                parts.envelopes,
+                parts.threads,
+                parts.spool,
+                lambda: START_MS,
             )
 
         here.sessions = Sessions(
             here.view,
             SPACE_KEYS.space,
             port_of,
-            clocks(number),
+            parts.clocks,
             roster_changed=here.roster_changed,
             greeted=lambda _: None,
             heard=here.hear,
@@ -145,8 +174,45 @@ async def station(folder: Path, number: int) -> AsyncIterator[Station]:
         yield here
 
 
-def _teller(here: Callable[[], Station]) -> Callable[[Committed], None]:
-    return lambda committed: here().committed(committed)
+@dataclass
+class Watched:
+    """A device with its whole mesh, and all events that it told."""
+
+    mesh: Mesh
+    overview: Overview
+    owner: Owner
+    notices: Notices
+    events: list[tuple[int, Event]] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def committed(self, committed: Committed) -> None:
+        """Take note of events, and pass on what became durable."""
+        self.events += enumerate(committed.events, committed.first_event)
+        self.mesh.committed(committed)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Return when a condition holds that is looked at after each commit."""
+        async with asyncio.timeout(10):
+            while not condition():
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def watched(folder: Path, number: int) -> AsyncIterator[Watched]:
+    """Run a device's mesh, which reaches nobody."""
+
+    def tell(committed: Committed) -> None:
+        here.committed(committed)
+
+    async with parts_of(folder, number, tell) as (_, parts):
+        notices = Notices()
+        mesh = Mesh(parts, tell=notices.tell)
+        overview = Overview(mesh, parts.owner, lambda: START_MS, dice("revoke"))
+        here = Watched(mesh, overview, parts.owner, notices)
+        async with mesh:
+            yield here
 
 
 def clocks(number: int) -> Clocks:
