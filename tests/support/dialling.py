@@ -8,6 +8,7 @@ from transport.addresses import Address
 from transport.dial_state import MAX_WAIT_MS, MIN_GAP_MS
 from transport.dialing import (
     DIAL_MS,
+    HEAD_START_MS,
     MAX_DIALS,
     Abandon,
     Action,
@@ -15,6 +16,7 @@ from transport.dialing import (
     DialPolicy,
     HangUp,
 )
+from transport.reasons import Failure, FailureCause, Reason
 
 
 def device(number: int) -> DeviceId:
@@ -75,9 +77,11 @@ class Watched:
         return actions
 
     def pause(self, *, is_paused: bool) -> None:
-        """Let a person pause or resume."""
+        """Let a person pause or resume; the links that are ended are reported so."""
         self.is_paused = is_paused
-        self.do(self.policy.pause(self.now_ms, is_paused=is_paused))
+        for action in self.do(self.policy.pause(self.now_ms, is_paused=is_paused)):
+            if isinstance(action, HangUp):
+                self.do(self.policy.link_down(action.peer, self.now_ms))
 
     def pass_time(self, milliseconds: int) -> None:
         """Let time pass, with everything that becomes due in it."""
@@ -100,3 +104,62 @@ class Watched:
             is_over = self.running.get(peer) != dial
             is_late = self.now_ms - self.started_ms.get(peer, self.now_ms) >= DIAL_MS
             assert is_over or not is_late
+
+
+ME, LOWER, HIGHER = device(5), device(1), device(9)
+UNREACHABLE = Failure(FailureCause.UNREACHABLE)
+
+
+def no_dice() -> float:
+    """Return what the dice show: always the same."""
+    return 0.0
+
+
+def watched(*peers: int) -> Watched:
+    """Return a policy that wants devices and has begun to dial, each at one address."""
+    one = Watched(DialPolicy(ME, no_dice))
+    one.do(one.policy.want([device(each) for each in peers], 0))
+    one.pass_time(HEAD_START_MS)
+    for each in peers:
+        one.do(one.policy.know(device(each), [address(each)], one.now_ms))
+    one.pass_time(HEAD_START_MS)
+    return one
+
+
+def fail(one: Watched, number: int, failure: Failure = UNREACHABLE) -> None:
+    """Let the dial to a device come to nothing."""
+    dial = one.running.pop(device(number))
+    one.do(one.policy.dial_failed(dial.peer, dial.attempt, failure, one.now_ms))
+
+
+def until_dialled(one: Watched, number: int) -> int:
+    """Let time pass until the device is dialled; return how long that took."""
+    before_ms = one.now_ms
+    while device(number) not in one.running:
+        assert one.now_ms - before_ms <= MAX_WAIT_MS
+        one.pass_time(50)
+    return one.now_ms - before_ms
+
+
+def fail_often(one: Watched, number: int) -> None:
+    """Let so many dials fail that the waits are long; the last dial still runs."""
+    for _ in range(10):
+        fail(one, number)
+        until_dialled(one, number)
+
+
+def link(one: Watched, number: int) -> None:
+    """Let a link to a device come up."""
+    one.sound.add(device(number))
+    one.do(one.policy.link_up(device(number), one.now_ms))
+
+
+def unlink(one: Watched, number: int) -> None:
+    """Let the link to a device end."""
+    one.sound.discard(device(number))
+    one.do(one.policy.link_down(device(number), one.now_ms))
+
+
+def reason(one: Watched, number: int) -> Reason:
+    """Return how things stand with a device."""
+    return one.policy.explain(device(number), one.now_ms)

@@ -1,12 +1,23 @@
 """Dialling: bounded, never stalled, and honest about why there is no link."""
 
-from random import Random
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support.dialling import Watched, address, device
+from tests.support.dialling import (
+    HIGHER,
+    LOWER,
+    ME,
+    Watched,
+    address,
+    device,
+    fail,
+    fail_often,
+    link,
+    no_dice,
+    reason,
+    unlink,
+    until_dialled,
+    watched,
+)
 from transport.dial_state import FIRST_WAIT_MS, MAX_WAIT_MS, NEWS_GAP_MS
 from transport.dialing import (
     DIAL_MS,
@@ -22,79 +33,9 @@ from transport.dialing import (
     Step,
 )
 from transport.reasons import (
-    Awaited,
-    ClockSkew,
-    Dialling,
     Doubtful,
-    Failed,
-    Failure,
-    FailureCause,
     Linked,
-    NeverSeen,
-    NoAddress,
-    NoRoute,
-    NotWanted,
-    Paused,
-    Reason,
-    Refused,
-    explained,
 )
-
-ME, LOWER, HIGHER = device(5), device(1), device(9)
-UNREACHABLE = Failure(FailureCause.UNREACHABLE)
-
-
-def no_dice() -> float:
-    return 0.0
-
-
-def watched(*peers: int) -> Watched:
-    """Return a policy that wants devices and has begun to dial, each at one address."""
-    one = Watched(DialPolicy(ME, no_dice))
-    one.do(one.policy.want([device(each) for each in peers], 0))
-    one.pass_time(HEAD_START_MS)
-    for each in peers:
-        one.do(one.policy.know(device(each), [address(each)], one.now_ms))
-    one.pass_time(HEAD_START_MS)
-    return one
-
-
-def fail(one: Watched, number: int, failure: Failure = UNREACHABLE) -> None:
-    """Let the dial to a device come to nothing."""
-    dial = one.running.pop(device(number))
-    one.do(one.policy.dial_failed(dial.peer, dial.attempt, failure, one.now_ms))
-
-
-def until_dialled(one: Watched, number: int) -> int:
-    """Let time pass until the device is dialled; return how long that took."""
-    before_ms = one.now_ms
-    while device(number) not in one.running:
-        assert one.now_ms - before_ms <= MAX_WAIT_MS
-        one.pass_time(50)
-    return one.now_ms - before_ms
-
-
-def fail_often(one: Watched, number: int) -> None:
-    """Let so many dials fail that the waits are long; the last dial still runs."""
-    for _ in range(10):
-        fail(one, number)
-        until_dialled(one, number)
-
-
-def link(one: Watched, number: int) -> None:
-    """Let a link to a device come up."""
-    one.sound.add(device(number))
-    one.do(one.policy.link_up(device(number), one.now_ms))
-
-
-def unlink(one: Watched, number: int) -> None:
-    """Let the link to a device end."""
-    one.sound.discard(device(number))
-    one.do(one.policy.link_down(device(number), one.now_ms))
-
-
-def reason(one: Watched, number: int) -> Reason:
-    return one.policy.explain(device(number), one.now_ms)
 
 
 class TestOrder:
@@ -353,168 +294,3 @@ class TestGlare:
             one.pass_time(100)
 
         assert one.dials > dials
-
-
-class TestReasons:
-    """Why there is no link."""
-
-    def test_before_anything_is_known(self) -> None:
-        """Without an address a device is awaited, then never seen."""
-        one = Watched(DialPolicy(ME, no_dice))
-        one.do(one.policy.want([LOWER], 0))
-        assert reason(one, 1) == Awaited()
-        one.pass_time(HEAD_START_MS)
-
-        assert reason(one, 1) == NeverSeen()
-        assert reason(one, 9) == NotWanted()
-
-    def test_three_addresses_in_vain(self) -> None:
-        """The number of addresses that were tried is told, and the next try."""
-        one = watched(9)
-        one.do(one.policy.know(HIGHER, [address(n) for n in (7, 8, 9)], one.now_ms))
-        assert isinstance(reason(one, 9), Dialling | NeverSeen)
-        fail(one, 9)
-        one.pass_time(NEWS_GAP_MS)
-        fail(one, 9)
-        one.pass_time(100)
-
-        assert reason(one, 9) == NoRoute(3, 100, 2 * FIRST_WAIT_MS - 100)
-        assert (
-            explained(reason(one, 9)).text
-            == "no route: 3 addresses tried, trying again now"
-        )
-
-    @pytest.mark.parametrize(
-        ("failure", "expected"),
-        [
-            (Failure(FailureCause.CLOCK, 420_000), ClockSkew(420_000)),
-            (Failure(FailureCause.CLOCK), ClockSkew(None)),
-            (Failure(FailureCause.REFUSED), Refused(0)),
-            (
-                Failure(FailureCause.BLOCKED),
-                Failed(FailureCause.BLOCKED, 0, FIRST_WAIT_MS),
-            ),
-        ],
-    )
-    def test_causes_are_kept(self, failure: Failure, expected: Reason) -> None:
-        """What a dial came to is what a person is told."""
-        one = watched(9)
-        fail(one, 9, failure)
-
-        assert reason(one, 9) == expected
-
-    def test_out_of_sight(self) -> None:
-        """A device that was linked and left no address is out of sight."""
-        one = watched(9)
-        link(one, 9)
-        one.pass_time(STABLE_MS)
-        one.do(one.policy.know(HIGHER, [], one.now_ms))
-        unlink(one, 9)
-        one.pass_time(50)
-
-        assert reason(one, 9) == NoAddress(50)
-
-    def test_sentences(self) -> None:
-        """Every reason has a sentence; every one that a person can mend has a fix."""
-        minute = 60_000
-        texts = {
-            explained(each).text
-            for each in (
-                ClockSkew(7 * minute),
-                ClockSkew(-3 * 60 * minute),
-                NoRoute(1, 0, 5000),
-                NoAddress(72 * 60 * minute),
-                Linked(minute),
-                Doubtful(0),
-                Dialling(2, 0),
-                Paused(),
-                Refused(0),
-                NeverSeen(),
-                NotWanted(),
-                Awaited(),
-            )
-        }
-        texts |= {explained(Failed(cause, 0, 5000)).text for cause in FailureCause}
-
-        assert "its clock is 7 min ahead of this one" in texts
-        assert "its clock is 3 h behind this one" in texts
-        assert "no route: 1 address tried, again in 5 s" in texts
-        assert "out of sight for 3 days: no address is known" in texts
-        assert len(texts) == 12 + len(FailureCause)
-        assert not any(text.endswith(".") for text in texts)
-
-
-peers = st.sampled_from([1, 2, 3, 4, 6, 7, 8, 9])
-moves = st.lists(
-    st.one_of(
-        st.tuples(st.just("know"), peers, st.integers(0, 5)),
-        st.tuples(st.just("fail"), peers, st.sampled_from(list(FailureCause))),
-        st.tuples(st.sampled_from(["up", "down", "doubt", "heard", "answer"]), peers),
-        st.tuples(st.sampled_from(["network", "sync", "pause", "resume", "back"])),
-        st.tuples(st.just("pass"), st.integers(0, 40_000)),
-    ),
-    max_size=60,
-)
-
-
-@given(moves, st.randoms(use_true_random=False))
-def test_laws_hold_whatever_happens(
-    history: list[tuple[object, ...]], random: Random
-) -> None:
-    """Bounds hold after every event, and in the end every device is dialled again."""
-    one = Watched(DialPolicy(ME, random.random))
-    everybody = [device(each) for each in (1, 2, 3, 4, 6, 7, 8, 9)]
-    one.do(one.policy.want(everybody, 0))
-    for kind, *details in history:
-        move(one, str(kind), details)
-    if one.is_paused:
-        move(one, "resume", [])
-    for each in everybody:
-        one.do(one.policy.know(each, [address(each[0])], one.now_ms))
-    one.started_ms.clear()
-
-    one.pass_time(4 * (MAX_WAIT_MS + DIAL_MS))
-
-    assert one.started_ms.keys() | set(one.running) >= set(everybody) - one.sound
-
-
-def move(one: Watched, kind: str, details: list[object]) -> None:
-    """Carry out one drawn event."""
-    number = details[0] if details and isinstance(details[0], int) else 0
-    peer, now_ms, policy = device(number % 256), one.now_ms, one.policy
-    match kind, details:
-        case "know", [_, int(count)]:
-            one.do(policy.know(peer, [address(n + 1) for n in range(count)], now_ms))
-        case "fail", [_, FailureCause() as cause]:
-            if peer in one.running:
-                fail(one, number, Failure(cause))
-        case "up", _:
-            if not one.is_paused:
-                link(one, number)
-        case "down", _:
-            unlink(one, number)
-        case "doubt", _:
-            if peer in one.sound:
-                one.sound.discard(peer)
-                one.do(policy.link_doubtful(peer, now_ms))
-        case "heard", _:
-            if isinstance(policy.explain(peer, now_ms), Doubtful):
-                one.sound.add(peer)
-                one.do(policy.link_recovered(peer, now_ms))
-        case "answer", _:
-            one.do(policy.answering(peer, now_ms))
-        case "network", _:
-            one.sound.clear()
-            one.do(policy.network_changed(now_ms))
-        case "sync", _:
-            one.do(policy.sync_now(now_ms))
-        case "pause" | "resume", _:
-            one.pause(is_paused=kind == "pause")
-        case "back", _:
-            one.now_ms -= 3_600_000
-            one.started_ms.clear()
-            one.expire()
-        case "pass", [int(milliseconds)]:
-            one.pass_time(milliseconds)
-        case _:
-            raise AssertionError(kind)
