@@ -43,6 +43,7 @@ class Installed:
     cause: Cause | None
     """Why it was refused; None if it is durable."""
     events: Sequence[Event] = ()
+    bodies: Sequence[BodyChange] = ()
     is_finished: bool = False
     """Whether it was the last: everything that the header names is held."""
 
@@ -87,11 +88,13 @@ class Installer:
             self._finish(self.present)
             return Installed(None, is_finished=True)
         try:
-            return Installed(None, self._take(self.present, content, roster, now_ms))
+            events = self._take(self.present, content, roster, now_ms)
         except ForgedError:
             return Installed(Cause.FORGED)
         except PeerError:
             return Installed(Cause.MALFORMED)
+        bodies = [each for each in content.changes if isinstance(each, BodyChange)]
+        return Installed(None, events, bodies)
 
     def _begin(self, part: Part, header: Header) -> None:
         place = part.place

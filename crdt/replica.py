@@ -239,9 +239,8 @@ class Replica:
         """Make the next part of a checkpoint durable, or say why it is refused."""
         with store_errors():
             installed = self._installer.install(encoded, self.roster, now_ms)
-        return PartReception(
-            self._told(installed.events), installed.cause, installed.is_finished
-        )
+        committed = self._told(installed.events, bodies=installed.bodies)
+        return PartReception(committed, installed.cause, installed.is_finished)
 
     def note_acknowledged(
         self, peer: DeviceId, vector: VersionVector, now_ms: int

@@ -85,6 +85,9 @@ class EndCause(StrEnum):
     STRANGER_HERE = "the device does not know this one"
     STRANGER_THERE = "the device is not in the roster"
     DISK_FULL = "the disk of this device is full"
+    DISK_FULL_THERE = "the disk of the other device is full"
+    STORE_FAILED = "the store of this device could not be read or written"
+    REJECTED = "the other device could not use what this one sent"
     STALLED = "nothing moved for minutes"
 
 

@@ -103,5 +103,8 @@ MEANINGS: Final = {
     Farewell.STRANGER: EndCause.STRANGER_HERE,
     Farewell.VERSION: EndCause.VERSION,
     Farewell.FOREIGN_SPACE: EndCause.FOREIGN_SPACE,
+    Farewell.BROKEN_RULES: EndCause.REJECTED,
+    Farewell.DISK_FULL: EndCause.DISK_FULL_THERE,
+    Farewell.STALLED: EndCause.STALLED,
 }
 """What a farewell means to who is told it; every other, that the peer left."""

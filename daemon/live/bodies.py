@@ -9,7 +9,7 @@ from crdt.committed import Committed
 from crdt.errors import ConflictError
 from crdt.ids import NodeKey
 from daemon.live.awareness import Source
-from daemon.live.editor import ANEW, NO_NODE, STOPPING, Editor, Ending
+from daemon.live.editor import NO_NODE, STOPPING, Editor
 from daemon.live.room import BodyStore, Room
 from daemon.live.y_protocol import decode_presences, encode_presences
 
@@ -81,13 +81,10 @@ class LiveBodies:
             ):
                 room.end(NO_NODE)
 
-    def begin_anew(self) -> None:
-        """Make every client ask for all again, after bodies changed untold."""
-        self._end(ANEW)
-
     def stop(self) -> None:
         """Let every client go because the daemon ends."""
-        self._end(STOPPING)
+        for room in self._rooms.values():
+            room.end(STOPPING)
 
     def hear(self, key: NodeKey, presences: bytes, source: Source) -> None:
         """Show clients here who edits elsewhere, or raise `MalformedError`."""
@@ -120,7 +117,3 @@ class LiveBodies:
     def _carry(self, key: NodeKey, presences: bytes) -> None:
         if self.carry is not None:
             self.carry(key, presences)
-
-    def _end(self, ending: Ending) -> None:
-        for room in self._rooms.values():
-            room.end(ending)

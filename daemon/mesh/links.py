@@ -9,7 +9,7 @@ Rules of this file:
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeAlias, assert_never
 
@@ -77,8 +77,7 @@ class Links:
         """Give up dials and end every link."""
         self._is_closing = True
         for links in self._open.values():
-            for task in links.values():
-                task.cancel()
+            _end(links.values())
         for task in (*self._services, *self._dials.values()):
             task.cancel()
         await self._tasks.__aexit__(kind, error, trace)
@@ -138,8 +137,7 @@ class Links:
                     if running is not None:
                         running.cancel()
                 case HangUp():
-                    for task in self._open.get(action.peer, {}).values():
-                        task.cancel()
+                    _end(self._open.get(action.peer, {}).values())
                 case _:
                     assert_never(action)
         self._changed.set()
@@ -175,13 +173,14 @@ class Links:
 
     def _take(self, link: Link) -> None:
         """Let a new link take over from those to the same device."""
+        if self._is_closing:
+            return
         links = self._open.setdefault(link.peer, {})
         replaced = list(links.values())
         links[link] = self._tasks.create_task(self._hold(link))
         self._doubted.discard(link.peer)
         self._perform(self._policy.link_up(link.peer, self._now_ms()))
-        for task in replaced:
-            task.cancel()
+        _end(replaced)
 
     async def _hold(self, link: Link) -> None:
         try:
@@ -225,3 +224,9 @@ class Links:
             elif not is_suspect and peer in self._doubted:
                 self._doubted.discard(peer)
                 self._perform(self._policy.link_recovered(peer, now_ms))
+
+
+def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks, each once it has begun: one that never begins cleans up nothing."""
+    for task in list(tasks):
+        asyncio.get_running_loop().call_soon(task.cancel)

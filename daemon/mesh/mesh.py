@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
@@ -92,14 +92,19 @@ class Mesh:
         self._tell = tell
         self._heard = heard
         self._presences = presences
+        self._told_before: Committed | None = None
+        """The last commit before there was a view."""
         self._stack = AsyncExitStack()
         self._tasks = asyncio.TaskGroup()
 
     async def __aenter__(self) -> Self:
         """Look at what is held, and begin to link."""
         parts = self._parts
+        self._told_before = None
         start = await parts.owner.run(observed)
-        self.view = SpaceView(parts.identity, start.holding, start.is_paused)
+        # A commit that was told while that look was on its way is the newer one.
+        newer = self._told_before and self._told_before.holding
+        self.view = SpaceView(parts.identity, newer or start.holding, start.is_paused)
         for device, vector in start.acknowledged.items():
             heard_ms = start.heard_ms.get(device)
             self.view.records[device] = PeerRecord(dict(vector), heard_ms)
@@ -191,9 +196,13 @@ class Mesh:
 
     def committed(self, committed: Committed) -> None:
         """Take note of what became durable here, and let peers have it."""
-        if committed.holding is not None and self.is_running:
-            self.view.holding = committed.holding
-            self._sessions.committed(committed)
+        if committed.holding is None:
+            return
+        if not self.is_running:
+            self._told_before = committed
+            return
+        self.view.holding = committed.holding
+        self._sessions.committed(committed)
 
     def roster_changed(self, change: RosterChange) -> None:
         """Take note of new statements: who belongs, which keys there are."""
@@ -253,9 +262,11 @@ class Mesh:
         self.whereabouts.follow_roster()
 
     async def _converse(self, link: Link) -> None:
-        await self._sessions.converse(link)
-        if link.peer not in self.view.others:
-            self.links.want(self.view.others | self._sessions.peers)
+        try:
+            await self._sessions.converse(link)
+        finally:
+            if link.peer not in self.view.others:
+                self.links.want(self.view.others | self._sessions.peers)
 
     def _greet(self, peer: DeviceId) -> None:
         """Say what goes beside the graph, once a peer has said hello."""
@@ -308,14 +319,15 @@ class Mesh:
 
     async def _save(self) -> None:
         """Hand what peers said and where they are to the store."""
-        unsaved, book = self._sessions.unsaved, self.whereabouts.book
+        self.whereabouts.note_reached()
+        unsaved, book = set(self._sessions.unsaved), self.whereabouts.book
         said = {peer: dict(self.view.record(peer).vector) for peer in unsaved}
-        unsaved.clear()
-        known = book.stored(self._parts.clocks.wall_ms()) if book.is_changed else None
+        self._sessions.unsaved.clear()
+        now_ms = self._parts.clocks.wall_ms()
+        known = book.stored(now_ms) if book.is_changed else None
         book.is_changed = False
         if not said and known is None:
             return
-        now_ms = self._parts.clocks.wall_ms()
 
         def note(replica: Replica) -> None:
             for peer, vector in said.items():
@@ -323,5 +335,9 @@ class Mesh:
             if known is not None:
                 replica.put_aside(lambda aside: write_addresses(aside, known))
 
-        with suppress(StoreError):
+        try:
             await self._parts.owner.run(note)
+        except StoreError:
+            # Said again by the peers only when they next say hello.
+            self._sessions.unsaved |= said.keys()
+            book.is_changed |= known is not None

@@ -5,8 +5,7 @@ many times a second is told at most once.
 """
 
 import asyncio
-from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from crdt.errors import StoreError
 from crdt.events import Event
@@ -17,6 +16,8 @@ from daemon.owner import Owner
 
 _EACH_SECONDS: Final = 0.5
 MAX_WAITING: Final = 256
+_Waiting: TypeAlias = tuple[str, DeviceId, int]
+"""Type, device, and which coming or going it is."""
 
 
 class Notices:
@@ -24,9 +25,10 @@ class Notices:
 
     def __init__(self) -> None:
         """Tell nothing yet."""
-        self._waiting: dict[tuple[str, DeviceId, int], None] = {}
+        self._waiting: dict[_Waiting, None] = {}
         self._count = 0
-        self._told: dict[DeviceId, Event] = {}
+        self._told: dict[str, Event] = {}
+        """By device: how things stood when it was told last."""
         self._some = asyncio.Event()
 
     def tell(self, kind: str, peer: DeviceId) -> None:
@@ -50,9 +52,23 @@ class Notices:
                 if (event := self._event(kind, peer, overview)) is not None
             ]
             if events:
-                with suppress(StoreError):
+                try:
                     await self._tell(owner, events)
+                except StoreError:
+                    self._wait_again(waiting)
+                else:
+                    self._told |= {
+                        event.key: event
+                        for event in events
+                        if event.type == "sync.state"
+                    }
             await asyncio.sleep(_EACH_SECONDS)
+
+    def _wait_again(self, waiting: list[_Waiting]) -> None:
+        """Tell later what the store could not take, before what came since."""
+        whole = [*waiting, *self._waiting]
+        self._waiting = dict.fromkeys(whole[:MAX_WAITING])
+        self._some.set()
 
     def _event(self, kind: str, peer: DeviceId, overview: Overview) -> Event | None:
         """Return an event, None if it would tell nothing new."""
@@ -68,9 +84,8 @@ class Notices:
                 return None
             return Event(kind, key, done=done, total=total)
         event = Event(kind, key, state=overview.state().value, cause=report.cause)
-        if self._told.get(peer) == event:
+        if self._told.get(key) == event:
             return None
-        self._told[peer] = event
         return event
 
     @staticmethod

@@ -12,6 +12,7 @@ from crdt.roster import Member
 from crdt.vectors import VersionVector, missing
 from daemon.mesh.report import LinkKind
 from daemon.mesh.standing import (
+    BrokenOff,
     DigestsDiffer,
     DiskFull,
     Forked,
@@ -27,7 +28,16 @@ from daemon.mesh.standing import (
     foremost,
 )
 from transport.frames import Condition, Refusal
-from transport.reasons import ClockSkew, Failed, FailureCause, Reason
+from transport.reasons import (
+    Awaited,
+    ClockSkew,
+    Dialling,
+    Doubtful,
+    Failed,
+    FailureCause,
+    Linked,
+    Reason,
+)
 from transport.sync_actions import (
     CheckpointProgress,
     Compared,
@@ -49,6 +59,8 @@ class Here:
 
     device: DeviceId
     vector: VersionVector
+    is_sealed: bool
+    """Whether everything that is shown stands in an envelope."""
     is_removed: bool
     is_paused: bool
     is_disk_full: bool
@@ -69,32 +81,43 @@ class PeerRecord:
     differs_at: VersionVector | None = None
     stalled: StallCause | None = None
     lacks_key_there: bool = False
-    pending_in: int = 0
-    """Envelopes that it has and this device lacks, as the session last told."""
+    pending: Progress | None = None
+    """What both sides lacked, as the session last told."""
     progress: CheckpointProgress | None = None
     ended: EndCause | None = None
-    """Why the last session ended, if it says something about the two devices."""
+    """Why the last session ended; a fault is kept until something moves again."""
+    tells_all: bool = False
+    """Whether what it acknowledges next is everything that it holds."""
     skew_ms: int | None = None
     """How far its clock was ahead of ours when it last asked for a link."""
 
     def acknowledge(self, vector: VersionVector, now_ms: int) -> None:
-        """Take note of what it holds durably."""
+        """Take note of what it holds durably: all, after a hello, or what grew."""
+        if self.tells_all:
+            self.vector.clear()
+            self.tells_all = False
         self.vector.update(vector)
         self.last_ack_ms = now_ms
 
     def note(self, news: News, here: VersionVector) -> None:
         """Take in what a session found out."""
         match news:
-            case Greeted(condition=condition) | Conditioned(condition):
+            case Greeted(condition=condition):
                 self.condition = condition
                 self.differs_at = None
-            case Progress(lacking_here=lacking):
-                self.pending_in = lacking
-            case CheckpointProgress():
-                self.progress = news
+                self.tells_all = True
+                if self.ended not in _FAULTS:
+                    self.ended = None
+            case Conditioned(condition):
+                self.condition = condition
+            case Progress():
+                self._progressed(news)
+            case CheckpointProgress(done, total):
+                self.progress = news if done < total else None
+                self.ended = None
             case Compared(is_equal=True):
                 self.in_step_at, self.differs_at = dict(here), None
-                self.ended = None
+                self.ended, self.lacks_key_there = None, False
             case Compared():
                 self.differs_at = dict(here)
             case NotAccepted(refusal=Refusal.NO_KEY, is_here=False):
@@ -107,14 +130,34 @@ class PeerRecord:
                 self.stalled = None
                 self.lacks_key_there = False
 
+    def _progressed(self, now: Progress) -> None:
+        """Take note of what both lack: a fault is over once that has become less."""
+        before, self.pending = self.pending, now
+        if not now.lacking_there:
+            self.lacks_key_there = False
+        if before is None:
+            return
+        is_out = now.lacking_there < before.lacking_there
+        is_in = now.lacking_here < before.lacking_here
+        if (is_out and self.ended in _OVER_BY_GIVING) or (
+            is_in and self.ended in _OVER_BY_TAKING
+        ):
+            self.ended = None
+
     def session_ended(self, cause: EndCause | None) -> None:
         """Take note that there is no session: what stalled in it does not any more."""
-        self.stalled = self.progress = None
-        self.ended = cause
+        self._forget_session()
+        if cause is not None or self.ended not in _FAULTS:
+            self.ended = cause
 
     def link_made(self) -> None:
         """Take note that there is a link: what kept it from being made is over."""
+        self._forget_session()
         self.skew_ms = None
+
+    def _forget_session(self) -> None:
+        self.stalled = self.progress = self.pending = None
+        self.lacks_key_there = self.tells_all = False
 
     def standing(
         self, member: Member, here: Here, link: LinkKind | None, reason: Reason
@@ -123,11 +166,13 @@ class PeerRecord:
         return PeerStanding(
             device=member.device,
             link=link,
-            pending_out=missing(here.vector, self.vector),
+            # What stands in no envelope yet will need at least one.
+            pending_out=missing(here.vector, self.vector) + (not here.is_sealed),
             pending_in=missing(self.vector, here.vector),
             last_ack_ms=self.last_ack_ms,
             is_digest_equal=self.in_step_at == dict(here.vector),
             trouble=foremost(self._troubles(member, here, link, reason)),
+            is_stalled=link is not None and self.stalled is not None,
         )
 
     def _troubles(
@@ -144,8 +189,10 @@ class PeerRecord:
             found.append(DigestsDiffer())
         if self.ended is EndCause.VERSION:
             found.append(NewerVersion())
-        if here.is_disk_full:
+        if here.is_disk_full or self.ended is EndCause.DISK_FULL:
             found.append(DiskFull(is_here=True))
+        if self.ended is EndCause.DISK_FULL_THERE:
+            found.append(DiskFull(is_here=False))
         if here.lacks_key:
             found.append(KeyMissing(is_here=True))
         if here.is_paused:
@@ -154,13 +201,14 @@ class PeerRecord:
             found.append(self._unlinked(reason))
         else:
             found += self._linked_troubles()
+        if self.ended in _BROKEN and (link is not None or _is_reached(reason)):
+            found.append(BrokenOff(self.ended))
         return found
 
     def _unlinked(self, reason: Reason) -> Trouble:
         if self.skew_ms is not None:
             return Unlinked(ClockSkew(self.skew_ms))
-        is_short = isinstance(reason, Failed) and reason.cause is FailureCause.CUT_SHORT
-        if is_short and self.ended is EndCause.PEER_LEFT:
+        if _is_cut_short(reason) and self.ended is EndCause.PEER_LEFT:
             return Stopped()
         return Unlinked(reason)
 
@@ -177,5 +225,38 @@ class PeerRecord:
         return found
 
 
+def _is_cut_short(reason: Reason) -> bool:
+    return isinstance(reason, Failed) and reason.cause is FailureCause.CUT_SHORT
+
+
+def _is_reached(reason: Reason) -> bool:
+    """Whether nothing but what ends the sessions is known to be in the way."""
+    return isinstance(reason, Linked | Doubtful | Dialling | Awaited) or (
+        _is_cut_short(reason)
+    )
+
+
 _FORKED_HERE: Final = (EndCause.ROLLED_BACK_HERE, EndCause.COPIED_HERE)
 _FORKED_THERE: Final = (EndCause.ROLLED_BACK_THERE, EndCause.FORKED)
+_FAULTS: Final = frozenset(EndCause) - {
+    EndCause.STOPPED,
+    EndCause.PEER_LEFT,
+    EndCause.REPLACED,
+    EndCause.REMOVED_HERE,
+    EndCause.REMOVED_THERE,
+}
+"""What is not the end that a session should have."""
+_BROKEN: Final = _FAULTS - {
+    *_FORKED_HERE,
+    *_FORKED_THERE,
+    EndCause.VERSION,
+    EndCause.DISK_FULL,
+    EndCause.DISK_FULL_THERE,
+}
+"""Those that have no words of their own."""
+_OVER_BY_GIVING: Final = frozenset(
+    {EndCause.DISK_FULL_THERE, EndCause.REJECTED, EndCause.STALLED}
+)
+"""These are over when the other device takes something."""
+_OVER_BY_TAKING: Final = _FAULTS - {EndCause.DISK_FULL_THERE, EndCause.REJECTED}
+"""These are over when this device takes something."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from crdt.committed import Committed
+from crdt.errors import DiskFullError, StoreError
 from crdt.ids import DeviceId, SpaceId
 from crdt.membership import RosterChange
 from crdt.replica import Replica
@@ -95,17 +96,23 @@ class Sessions:
             partial = await port.owner.run(_partial)
             cause = await exchange.run(self._clocks.wall_ms(), partial)
             logger.info("a session ended: %s", cause)
-        except LinkClosedError:
+        except* LinkClosedError:
             pass
+        except* DiskFullError:
+            self.disk_is_full()
+            cause = EndCause.DISK_FULL
+        except* StoreError:
+            cause = EndCause.STORE_FAILED
         finally:
             if self._exchanges.get(peer) is exchange:
                 self._ended(peer, cause)
 
     def committed(self, committed: Committed) -> None:
         """Let every peer have what became durable here."""
-        self._take_again()
         for exchange in list(self._exchanges.values()):
             exchange.advanced(committed.advanced, self._view.holdings)
+        # What sessions find out from here on stands for what is held now.
+        self._take_again()
 
     def statements_changed(self) -> None:
         """Let every session know what the roster has become."""
@@ -202,6 +209,7 @@ class Sessions:
             self.checkpoint_taken()
         self._view.record(peer).session_ended(cause)
         self._tell("peer.offline", peer)
+        self._tell("sync.state", peer)
 
     @property
     def _condition(self) -> Condition:

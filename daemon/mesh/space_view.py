@@ -74,6 +74,7 @@ class SpaceView:
         return Here(
             device=self.identity.device,
             vector=self.holding.vector,
+            is_sealed=bool(self.holding.digest),
             is_removed=own is None or own.is_removed,
             is_paused=self.is_paused,
             is_disk_full=self.is_disk_full,

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias, assert_never
 
 from crdt.ids import DeviceId
 from transport.reasons import Reason, explained
-from transport.sync_actions import StallCause
+from transport.sync_actions import EndCause, StallCause
 
 
 class SpaceState(StrEnum):
@@ -93,6 +93,13 @@ class Stuck:
     cause: StallCause
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """The last session ended by a fault, and nothing has moved since."""
+
+    cause: EndCause
+
+
 Trouble: TypeAlias = (
     Unlinked
     | Removed
@@ -104,6 +111,7 @@ Trouble: TypeAlias = (
     | NewerVersion
     | Stopped
     | Stuck
+    | BrokenOff
 )
 _ORDER: Final = (
     Removed,
@@ -114,10 +122,18 @@ _ORDER: Final = (
     DiskFull,
     Paused,
     Stuck,
+    BrokenOff,
     Stopped,
     Unlinked,
 )
 """Which trouble is told first."""
+_PASSING: Final = (
+    BrokenOff(EndCause.STRANGER_HERE),
+    BrokenOff(EndCause.STRANGER_THERE),
+)
+"""Devices are introduced to each other when they meet: this lasts for moments."""
+_HIDING: Final = (Removed, Forked, KeyMissing, NewerVersion, DiskFull)
+"""With these there may be changes that the two devices cannot even tell of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,8 @@ class PeerStanding:
     """When it last acknowledged anything, on this device's clock."""
     is_digest_equal: bool
     trouble: Trouble | None
+    is_stalled: bool = False
+    """Whether something is pending and has not moved, whatever is told as its cause."""
 
     @property
     def is_safe(self) -> bool:
@@ -151,13 +169,25 @@ def space_state(peers: Iterable[PeerStanding]) -> SpaceState:
     peers = list(peers)
     if not peers:
         return SpaceState.ALONE
-    if any(isinstance(peer.trouble, Stuck | DigestsDiffer) for peer in peers):
+    if any(peer.is_stalled or _is_alarming(peer.trouble) for peer in peers):
         return SpaceState.STALLED
-    if all(peer.is_synced for peer in peers):
+    behind = [
+        peer
+        for peer in peers
+        if not peer.is_synced or isinstance(peer.trouble, _HIDING)
+    ]
+    if not behind:
         return SpaceState.SYNCED
-    if any(peer.link is not None and not peer.is_synced for peer in peers):
+    if any(peer.link is not None for peer in behind):
         return SpaceState.SYNCING
     return SpaceState.BEHIND
+
+
+def _is_alarming(trouble: Trouble | None) -> bool:
+    """Whether it does not pass by itself, though there is or could be a link."""
+    if trouble in _PASSING:
+        return False
+    return isinstance(trouble, Stuck | DigestsDiffer | BrokenOff)
 
 
 def foremost(troubles: Iterable[Trouble]) -> Trouble | None:
@@ -177,6 +207,14 @@ def explain(trouble: Trouble) -> tuple[str, str | None]:
             return (
                 f"stalled: {cause}",
                 "'fractality sync' links anew; 'fractality doctor' looks for faults.",
+            )
+        case BrokenOff(cause):
+            return (
+                f"synchronising broke off: {cause}",
+                (
+                    "It is tried again by itself. If this stays, bring both devices to"
+                    " the newest version; 'fractality doctor' looks for faults."
+                ),
             )
         case DigestsDiffer():
             return (

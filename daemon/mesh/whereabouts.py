@@ -79,10 +79,13 @@ class Whereabouts:
     async def follow_discovery(self, discovery: Discovery) -> None:
         """Take in what is seen on the local network, for as long as this runs."""
         self._discovery = discovery
-        while True:
-            for event in await discovery.next_events():
-                if isinstance(event, Found):
-                    self.learn(event.device, event.addresses)
+        try:
+            while True:
+                for event in await discovery.next_events():
+                    if isinstance(event, Found):
+                        self.learn(event.device, event.addresses)
+        finally:
+            self._discovery = None
 
     async def keep_looking(self, each_time: Callable[[], None]) -> None:
         """Notice sleep and other networks, for as long as this runs."""

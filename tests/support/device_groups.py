@@ -39,6 +39,23 @@ def pair(inviter: Daemon, home: Path) -> None:
     assert joined.returncode == 0, joined.stderr
 
 
+def restore(home: Path, backup: Path, words: str) -> None:
+    """Make `home` a new device of the person whose backup and words these are."""
+    restored = subprocess.run(
+        (
+            str(PROGRAM), "--home", str(home), "restore", str(backup),
+            "--name", home.name, "--key-file",
+        ),
+        env=environment(),
+        input=f"{words}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )  # fmt: skip
+    assert restored.returncode == 0, restored.stderr
+
+
 def start(daemon: Daemon) -> Daemon:
     """Start a daemon on any free ports; again on the same port for peers."""
     port = "0"
@@ -53,7 +70,8 @@ def start(daemon: Daemon) -> Daemon:
 @contextmanager
 def devices(folder: Path, *names: str) -> Iterator[list[Daemon]]:
     """Run one daemon for each name, all of one person, until the block ends."""
-    make_home(folder / names[0])
+    if not (folder / names[0]).exists():
+        make_home(folder / names[0])
     daemons = [start(Daemon(folder / names[0]))]
     try:
         for name in names[1:]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.daemons import Daemon, node_path, wait_until
+from tests.support.daemons import Daemon, make_home, node_path, wait_until
 from tests.support.device_groups import (
     are_in_step,
     devices,
     peer_port,
+    restore,
     standing,
     start,
     wait_in_step,
@@ -174,6 +175,34 @@ def test_a_revoked_device_gets_nothing_more(two: tuple[Daemon, Daemon]) -> None:
     )
     assert label(phone, "before") == "before"
     assert label(phone, "after") is None
+
+
+def test_a_restored_device_comes_back_into_step() -> None:
+    """From an old backup and the words; the lost device is not needed."""
+    with scratch_folder() as folder:
+        words = make_home(folder / "laptop").words
+        with devices(folder, "laptop", "phone") as group:
+            laptop, phone = group
+            laptop.api.put_node("before")
+            wait_in_step(laptop, phone)
+            backup = folder / "kept.backup"
+            backup.write_bytes(laptop.api.request("GET", "/v1/backup").content)
+            laptop.api.put_node("after")
+            wait_in_step(laptop, phone)
+            laptop.kill()
+
+            restore(folder / "new", backup, words)
+            new = start(Daemon(folder / "new"))
+            group.append(new)
+            new.api.put_node("from-new")
+            new.api.request(
+                "POST", "/v1/peers", {"address": f"127.0.0.1:{peer_port(phone)}"}
+            )
+
+            wait_until(lambda: label(new, "after") is not None)
+            wait_until(lambda: label(phone, "from-new") is not None)
+            wait_until(lambda: standing(phone, new)["safe"])
+            assert new.api.space()["digest"] == phone.api.space()["digest"]
 
 
 def test_a_third_device_is_reached_through_the_second() -> None:

@@ -26,6 +26,8 @@ from crdt.replica import Replica
 from crdt.yjs_bytes import encode_number
 from crdt.yjs_profile import BODY
 from crdt.yjs_update import EMPTY_UPDATE, parse
+from tests.support.exchanging import checkpoint_of
+from tests.support.exchanging import running as exchanging
 from tests.support.replicas import (
     START_MS,
     Device,
@@ -213,6 +215,21 @@ def test_a_body_has_a_limit_and_may_shrink() -> None:
         shrunk = edit(device.replica, client.delete(1, 1))
         assert isinstance(outcome(shrunk), Outcome)
         assert len(body(device).encode()) == MAX_BODY_BYTES + 1
+
+
+def test_a_checkpoint_tells_of_bodies() -> None:
+    """What a checkpoint brings of a body is told, so that who edits it sees it."""
+    with exchanging(2) as (giver, taker):
+        giver.replica.apply([PutNode(key=KEY, label="Mill")], START_MS)
+        client = YjsClient(1001)
+        edit(giver.replica, client.insert(0, "from elsewhere"))
+        watching = YjsClient(1002)
+        for part in checkpoint_of(giver):
+            reception = taker.replica.install_checkpoint_part(part, START_MS)
+            for change in reception.committed.bodies:
+                watching.hear(change.update)
+
+        assert watching.text == "from elsewhere" == body(taker)
 
 
 def test_half_a_character_is_not_cut_off() -> None:

@@ -186,16 +186,16 @@ async def test_a_lost_link_ends_the_exchange() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "cause"),
+    ("failure", "cause", "there"),
     [
-        (DiskFullError("full"), EndCause.DISK_FULL),
-        (MalformedError("forged"), EndCause.BROKEN_ENVELOPE),
+        (DiskFullError("full"), EndCause.DISK_FULL, EndCause.DISK_FULL_THERE),
+        (MalformedError("forged"), EndCause.BROKEN_ENVELOPE, EndCause.REJECTED),
     ],
 )
 async def test_what_cannot_be_kept_ends_the_exchange(
-    failure: Exception, cause: EndCause
+    failure: Exception, cause: EndCause, there: EndCause
 ) -> None:
-    """A full disk and forged bytes end the session with a cause of their own."""
+    """A full disk and forged bytes end the session with a cause on either side."""
     async with two_sides() as (a, b):
         a.replica.write(b"x")
         a.make()
@@ -204,7 +204,7 @@ async def test_what_cannot_be_kept_ends_the_exchange(
         ran = asyncio.gather(a.exchange.run(0), b.exchange.run(0))
         causes = await ran
 
-    assert list(causes) == [EndCause.PEER_LEFT, cause]
+    assert list(causes) == [there, cause]
 
 
 @pytest.mark.parametrize(

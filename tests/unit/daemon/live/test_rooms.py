@@ -16,9 +16,8 @@ from crdt.errors import (
 from crdt.events import Event
 from crdt.ids import NodeKey
 from crdt.payload import BodyChange
-from daemon.live.bodies import MAX_EDITORS, LiveBodies
+from daemon.live.bodies import MAX_EDITORS
 from daemon.live.editor import (
-    ANEW,
     FAULT,
     MALFORMED,
     MAX_OUTGOING,
@@ -259,14 +258,10 @@ async def test_a_deleted_node_ends_its_clients() -> None:
 
 
 async def test_all_clients_can_be_sent_away() -> None:
-    """When the daemon stops, or much changed untold, every client leaves."""
-    for leave, ending in (
-        (LiveBodies.stop, STOPPING),
-        (LiveBodies.begin_anew, ANEW),
-    ):
-        async with living() as disk, joined(disk) as (_, editor):
-            leave(disk.live)
-            assert editor.ending == ending
+    """When the daemon stops every client leaves."""
+    async with living() as disk, joined(disk) as (_, editor):
+        disk.live.stop()
+        assert editor.ending == STOPPING
 
 
 async def test_there_is_a_limit_on_clients() -> None:

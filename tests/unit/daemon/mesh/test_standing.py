@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crdt.ids import DeviceId
 from daemon.mesh.standing import (
+    BrokenOff,
     DigestsDiffer,
     DiskFull,
     Forked,
@@ -27,7 +28,7 @@ from daemon.mesh.standing import (
     space_state,
 )
 from transport.reasons import ClockSkew, Dialling, NeverSeen, NoRoute
-from transport.sync_actions import StallCause
+from transport.sync_actions import EndCause, StallCause
 
 PHONE: Final = DeviceId(b"phone".ljust(16))
 IN_STEP: Final = PeerStanding(
@@ -46,6 +47,7 @@ TROUBLES: Final[tuple[Trouble, ...]] = (
     DigestsDiffer(),
     NewerVersion(),
     Stopped(),
+    BrokenOff(EndCause.BROKEN_ENVELOPE),
     Stuck(StallCause.NO_ANSWER),
 )
 STANDINGS: Final = st.builds(
@@ -62,14 +64,17 @@ STANDINGS: Final = st.builds(
 
 @given(st.lists(STANDINGS))
 def test_synced_is_said_only_of_what_is(peers: list[PeerStanding]) -> None:
-    """A space is synced iff all others acknowledged all and show the same."""
+    """A space is synced iff all others acknowledged all and show the same.
+
+    And nothing keeps one of the two from hearing of more.
+    """
     state = space_state(peers)
 
     is_true = bool(peers) and all(
         peer.last_ack_ms is not None
         and peer.pending_out == peer.pending_in == 0
         and peer.is_digest_equal
-        and not isinstance(peer.trouble, Stuck | DigestsDiffer)
+        and isinstance(peer.trouble, Unlinked | Stopped | Paused | None)
         for peer in peers
     )
     assert (state is SpaceState.SYNCED) == is_true
@@ -89,8 +94,13 @@ def test_states_by_what_is_pending() -> None:
     assert space_state([IN_STEP]) is SpaceState.SYNCED
     assert space_state([pending]) is SpaceState.SYNCING
     assert space_state([replace(pending, link=None)]) is SpaceState.BEHIND
-    stalled = replace(pending, trouble=Stuck(StallCause.WITHHELD))
+    for trouble in (Stuck(StallCause.WITHHELD), BrokenOff(EndCause.USELESS)):
+        stalled = replace(pending, trouble=trouble)
+        assert space_state([IN_STEP, stalled]) is SpaceState.STALLED
+    stalled = replace(pending, trouble=DiskFull(is_here=False), is_stalled=True)
     assert space_state([IN_STEP, stalled]) is SpaceState.STALLED
+    meeting = replace(pending, trouble=BrokenOff(EndCause.STRANGER_HERE))
+    assert space_state([IN_STEP, meeting]) is SpaceState.SYNCING
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=repr)
