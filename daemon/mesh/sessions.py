@@ -9,6 +9,7 @@ from crdt.errors import DiskFullError, StoreError
 from crdt.ids import DeviceId, SpaceId
 from crdt.membership import RosterChange
 from crdt.replica import Replica
+from crdt.vectors import covers
 from daemon.mesh.port import Around, ReplicaOfPeer
 from daemon.mesh.space_view import Clocks, SpaceView
 from transport.exchange import Exchange
@@ -144,8 +145,12 @@ class Sessions:
 
     def acknowledged(self, peer: DeviceId, vector: Mapping[DeviceId, int]) -> None:
         """Take note of what a peer holds durably: entries that grew."""
-        self._view.record(peer).acknowledge(vector, self._clocks.wall_ms())
+        record = self._view.record(peer)
+        record.acknowledge(vector, self._clocks.wall_ms())
         self.unsaved.add(peer)
+        if covers(record.vector, self._view.holding.vector):
+            # Both may have compared what they show before this was noted.
+            self._tell("sync.state", peer)
 
     def disk_is_full(self) -> None:
         """Take note that something could not be made durable for want of room."""
