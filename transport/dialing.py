@@ -112,6 +112,9 @@ class DialPolicy:
         if state is None:
             return []
         known, state.addresses = state.addresses, tuple(addresses[:MAX_ADDRESSES])
+        if not known:
+            # What failed for want of an address says nothing about this one.
+            state.failures = 0
         if not set(state.addresses) <= set(known):
             state.hear_news(now_ms + self._head_start(peer))
         return self._start_due(now_ms)

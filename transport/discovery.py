@@ -84,6 +84,10 @@ class Sightings:
         self._expected: Mapping[bytes, DeviceId] = {}
         self._told: dict[DeviceId, tuple[Address, ...]] = {}
 
+    def __len__(self) -> int:
+        """How many announcements are remembered."""
+        return len(self._presences)
+
     def expect(self, expected: Mapping[bytes, DeviceId]) -> None:
         """Take over by which tokens members are known from now on."""
         self._expected = expected

@@ -4,15 +4,16 @@ Specification: docs/protocol/forwarding.md. What is carried is sealed to the dev
 it is for: who carries it learns who wants to reach whom, and nothing else. Rules of
 this file:
 
-1. A question is passed on once by each device, over at most `MAX_HOPS` links, and only
-   between members; the answer goes back the way the question came.
+1. A question goes over at most `MAX_HOPS` links, and only between members. A device
+   passes it on once, and again only if it comes by a way that leaves it more hops: slow
+   links hide nobody. The answer goes back the way the question came first.
 2. Everything that is remembered is bounded and forgotten after `REMEMBERED_MS`.
 3. A peer asks no more than `ASKED_PER_MINUTE` times a minute: what is more is dropped.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -86,16 +87,24 @@ class Deliver:
 Action: TypeAlias = Pass | Ask | Deliver
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a question came here."""
+
+    back: DeviceId | None
+    """Who brought it first, this device if it is its own; None once it was answered."""
+    came_ms: int
+    hops: int
+    """The most that it had left."""
+
+
 @dataclass(slots=True, eq=False)
 class Forwarder:
     """One device's part in carrying signalling."""
 
     me: DeviceId
-    _ways_back: OrderedDict[bytes, tuple[DeviceId, int]] = field(
-        default_factory=OrderedDict
-    )
-    """(from whom a question came, when), by its id; our own questions from ourselves.
-    """
+    _ways_back: OrderedDict[bytes, _Way] = field(default_factory=OrderedDict)
+    """Where answers go, by the id of their question."""
     _asked: dict[DeviceId, deque[int]] = field(default_factory=dict)
 
     def ask(
@@ -107,7 +116,7 @@ class Forwarder:
         now_ms: int,
     ) -> list[Action]:
         """Ask linked devices to carry an offer; `identity` is 16 random bytes."""
-        self._remember(identity, self.me, now_ms)
+        self._remember(identity, _Way(self.me, now_ms, MAX_HOPS))
         question = Question(identity, target, MAX_HOPS, payload)
         return [Pass(peer, question) for peer in sorted(linked) if peer != target]
 
@@ -122,12 +131,17 @@ class Forwarder:
         """Take what a linked device says."""
         if isinstance(message, Answer):
             return self._back(message)
-        if message.id in self._ways_back or not self._admits(peer, now_ms):
+        way, target = self._ways_back.get(message.id), DeviceId(message.target)
+        if way is None:
+            if not self._admits(peer, now_ms):
+                return []
+            self._remember(message.id, _Way(peer, now_ms, message.hops))
+            if target == self.me:
+                return [Ask(message.id, message.payload)]
+        elif way.back is None or target == self.me or message.hops <= way.hops:
             return []
-        target = DeviceId(message.target)
-        self._remember(message.id, peer, now_ms)
-        if target == self.me:
-            return [Ask(message.id, message.payload)]
+        else:
+            self._ways_back[message.id] = replace(way, hops=message.hops)
         if target not in members or message.hops == 1:
             return []
         further = Question(message.id, target, message.hops - 1, message.payload)
@@ -142,29 +156,27 @@ class Forwarder:
     def forget(self, now_ms: int) -> None:
         """Let go of what nobody waits for any more."""
         while self._ways_back:
-            _, came_ms = next(iter(self._ways_back.values()))
-            if now_ms - came_ms < REMEMBERED_MS:
+            oldest = next(iter(self._ways_back.values()))
+            if now_ms - oldest.came_ms < REMEMBERED_MS:
                 return
             self._ways_back.popitem(last=False)
 
     def _back(self, answer: Answer) -> list[Action]:
         """Pass an answer back once."""
         way = self._ways_back.get(answer.id)
-        if way is None:
+        if way is None or way.back is None:
             return []
         # Kept, so that the question is not taken again; but it leads nowhere any more.
-        self._ways_back[answer.id] = _NOWHERE, way[1]
-        if way[0] == _NOWHERE:
-            return []
-        if way[0] == self.me:
+        self._ways_back[answer.id] = replace(way, back=None)
+        if way.back == self.me:
             return [Deliver(answer.id, answer.payload)]
-        return [Pass(way[0], answer)]
+        return [Pass(way.back, answer)]
 
-    def _remember(self, identity: bytes, peer: DeviceId, now_ms: int) -> None:
-        self.forget(now_ms)
+    def _remember(self, identity: bytes, way: _Way) -> None:
+        self.forget(way.came_ms)
         while len(self._ways_back) >= MAX_REMEMBERED:
             self._ways_back.popitem(last=False)
-        self._ways_back[identity] = peer, now_ms
+        self._ways_back[identity] = way
 
     def _admits(self, peer: DeviceId, now_ms: int) -> bool:
         times = self._asked.setdefault(peer, deque(maxlen=ASKED_PER_MINUTE))
@@ -189,5 +201,4 @@ def decode_message(content: bytes) -> Message:
     return message
 
 
-_NOWHERE: Final = DeviceId(bytes(16))
 _DECODER: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)

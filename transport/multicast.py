@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import TracebackType
@@ -30,6 +31,8 @@ MAX_QUESTIONS: Final = 8
 """So many names are asked for at once."""
 RESOLVE_MS: Final = 1500
 CLOSE_SECONDS: Final = 3.0
+_GROUP: Final = "224.0.0.251"
+"""Where mDNS is spoken (RFC 6762)."""
 
 
 class MulticastCause(StrEnum):
@@ -56,7 +59,7 @@ class Multicast:
     """A voice and an ear on the local network."""
 
     def __init__(self, interfaces: Sequence[IpAddress]) -> None:
-        self._interfaces = [str(ip) for ip in interfaces]
+        self._interfaces = tuple(interfaces)
         self._announced: dict[str, AsyncServiceInfo] = {}
         self._changes: dict[str, ServiceStateChange] = {}
         self._changed = asyncio.Event()
@@ -66,8 +69,12 @@ class Multicast:
     async def __aenter__(self) -> Self:
         # It would write names and bytes of strangers into the journal.
         logging.getLogger("zeroconf").setLevel(logging.CRITICAL + 1)
+        # The library would give up all interfaces for one that cannot multicast.
+        usable = [str(ip) for ip in self._interfaces if _may_join(ip)]
+        if not usable:
+            raise MulticastError(MulticastCause.NO_INTERFACE)
         try:
-            self._zeroconf = AsyncZeroconf(interfaces=self._interfaces)
+            self._zeroconf = AsyncZeroconf(interfaces=usable)
             await self._zeroconf.zeroconf.async_wait_for_start()
         except (OSError, RuntimeError, ZeroconfError) as error:
             await self._close()
@@ -218,6 +225,20 @@ class Multicast:
                 await zeroconf.async_close()
         except (TimeoutError, OSError, ZeroconfError):
             zeroconf.zeroconf.close()
+
+
+def _may_join(ip: IpAddress) -> bool:
+    """Whether an interface takes part in multicast, as far as one can ask."""
+    try:
+        if ip.version == 6:  # the name of the protocol
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM):
+                return True
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            membership = socket.inet_aton(_GROUP) + ip.packed
+            probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+            return True
+    except OSError:
+        return False
 
 
 def _cause(error: Exception) -> MulticastCause:

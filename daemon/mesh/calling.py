@@ -8,6 +8,7 @@ signalling to find out.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from crdt.errors import PeerError
@@ -44,20 +45,30 @@ _CAUSES: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A dial that led to a link."""
+
+    link: Link
+    address: Address | None
+    """Where the device answered; None if its answer was carried by another."""
+
+
 async def call(
     switchboard: Switchboard,
     peer: DeviceId,
     steps: Sequence[Step],
     forwarding: Forwarding,
     introducing: Introducing,
-) -> Link | Failure | None:
+) -> Reached | Failure | None:
     """Return the link, why there is none, or None if the device's own dial goes first.
 
     Cancelled, it leaves nothing behind.
     """
     ways = _Ways(peer, steps, forwarding, introducing)
     try:
-        return await switchboard.dial(peer, ways.carry)
+        link = await switchboard.dial(peer, ways.carry)
+        return Reached(link, ways.answered_at)
     except DialError as error:
         if error.failure is DialFailure.SUPERSEDED:
             return None
@@ -82,6 +93,8 @@ class _Ways:
         self._steps = steps
         self._forwarding = forwarding
         self._introducing = introducing
+        self.answered_at: Address | None = None
+        """Where something answered."""
         self.silent: list[Address] = []
         """Where something listened and did not answer."""
 
@@ -116,6 +129,7 @@ class _Ways:
             if error.failure is PostFailure.SILENT:
                 self.silent.append(address)
             return None
+        self.answered_at = address
         return answer
 
     async def _introduce(self) -> None:

@@ -53,6 +53,7 @@ class Links:
         self._open: dict[DeviceId, dict[Link, asyncio.Task[None]]] = {}
         self._doubted: set[DeviceId] = set()
         self._dials: dict[tuple[DeviceId, int], asyncio.Task[None]] = {}
+        self._reached: dict[DeviceId, Address] = {}
         self._changed = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
         self._services: tuple[asyncio.Task[None], ...] = ()
@@ -89,6 +90,11 @@ class Links:
     def linked(self) -> frozenset[DeviceId]:
         """The devices to which there is a link."""
         return frozenset(self._open)
+
+    def take_reached(self) -> dict[DeviceId, Address]:
+        """Return at which addresses devices were reached since the last call."""
+        reached, self._reached = self._reached, {}
+        return reached
 
     def want(self, peers: frozenset[DeviceId]) -> None:
         """Keep links to these devices and to no others."""
@@ -157,7 +163,9 @@ class Links:
         elif outcome is None:
             self.answering(dial.peer)
         else:
-            self._take(outcome)
+            if outcome.address is not None:
+                self._reached[dial.peer] = outcome.address
+            self._take(outcome.link)
 
     async def _take_accepted(self) -> None:
         while True:

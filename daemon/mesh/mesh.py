@@ -25,7 +25,6 @@ from crdt.membership import RosterChange
 from crdt.pause import write_pause
 from crdt.replica import Replica
 from crdt.roster import Member
-from daemon.mesh.address_book import AddressBook
 from daemon.mesh.calling import ENROL, SIGNAL
 from daemon.mesh.carrying import Carrying
 from daemon.mesh.checkpoint_spool import CheckpointSpool
@@ -38,6 +37,7 @@ from daemon.mesh.space_view import Clocks, SpaceView, observed
 from daemon.mesh.tending import tend
 from daemon.mesh.whereabouts import Whereabouts
 from daemon.owner import Owner
+from transport.address_book import AddressBook
 from transport.addresses import parse_address
 from transport.dialing import DialPolicy
 from transport.endpoint import Handler
@@ -282,7 +282,7 @@ class Mesh:
             case Presence():
                 self._heard(peer, frame)
             case Addresses():
-                self.whereabouts.hear(frame)
+                self.whereabouts.hear(peer, frame)
             case Forward():
                 self._carrying.hear(peer, frame)
 
@@ -319,14 +319,15 @@ class Mesh:
 
     async def _save(self) -> None:
         """Hand what peers said and where they are to the store."""
+        self.whereabouts.note_reached()
         unsaved, book = set(self._sessions.unsaved), self.whereabouts.book
         said = {peer: dict(self.view.record(peer).vector) for peer in unsaved}
         self._sessions.unsaved.clear()
-        known = book.stored() if book.is_changed else None
+        now_ms = self._parts.clocks.wall_ms()
+        known = book.stored(now_ms) if book.is_changed else None
         book.is_changed = False
         if not said and known is None:
             return
-        now_ms = self._parts.clocks.wall_ms()
 
         def note(replica: Replica) -> None:
             for peer, vector in said.items():

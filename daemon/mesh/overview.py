@@ -74,7 +74,7 @@ class Overview:
         found = []
         for member in self._others():
             link = self.mesh.links.link(member.device)
-            known = self.mesh.whereabouts.book.of_device(member.device)
+            known = self.mesh.whereabouts.known(member.device)
             found.append(
                 PeerReport(
                     device=member.device,

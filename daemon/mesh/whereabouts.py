@@ -2,15 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
-from crdt.errors import InvalidError
 from crdt.ids import DeviceId
-from daemon.mesh.address_book import AddressBook
 from daemon.mesh.links import Links
 from daemon.mesh.space_view import Clocks, SpaceView
-from transport.addresses import Address, parse_address
+from transport.address_book import AddressBook, Origin
+from transport.addresses import Address
 from transport.discovery import Discovery, Found
 from transport.frames import MAX_ADDRESSES, Addresses
 from transport.local_addresses import local_addresses
@@ -38,30 +36,45 @@ class Whereabouts:
     def follow_roster(self) -> None:
         """Look for whoever belongs to the space now."""
         for peer in self._view.others:
-            self._links.know(peer, self.book.of_device(peer))
+            self._know(peer)
         if self._discovery is not None:
             self._discovery.refresh()
 
     def learn(self, device: DeviceId, addresses: Sequence[Address]) -> None:
-        """Take in where a device may be."""
+        """Take in where a device was seen or is said to be by a person."""
         if self.book.learn(device, addresses, self._clocks.wall_ms()):
-            self._links.know(device, self.book.of_device(device))
+            self._know(device)
 
-    def hear(self, frame: Addresses) -> None:
-        """Take in where another device says that devices are."""
+    def hear(self, teller: DeviceId, frame: Addresses) -> None:
+        """Take in where a linked device says that devices are."""
         others = self._view.others
-        for identity, text in frame.addresses:
-            device = DeviceId(identity)
-            if device in others:
-                with suppress(InvalidError):
-                    self.learn(device, (parse_address(text),))
+        told = [
+            (DeviceId(identity), text)
+            for identity, text in frame.addresses
+            if identity in others
+        ]
+        is_alone = all(ip.is_loopback for ip in local_addresses())
+        now_ms = self._clocks.wall_ms()
+        for device in self.book.hear(teller, told, now_ms, is_alone=is_alone):
+            self._know(device)
 
     def told(self) -> Addresses:
         """Return what to tell other devices."""
-        me = self._view.identity.device
+        self.note_reached()
+        me, now_ms = self._view.identity.device, self._clocks.wall_ms()
         own = [(me, str(address)) for address in self._own()]
-        known = (*own, *self.book.told(self._view.others))
+        known = (*own, *self.book.told(self._view.others, now_ms))
         return Addresses(known[:MAX_ADDRESSES])
+
+    def known(self, device: DeviceId) -> tuple[Address, ...]:
+        """Return where a device may be, the best address first."""
+        return self.book.of_device(device, self._clocks.wall_ms())
+
+    def note_reached(self) -> None:
+        """Remember by which addresses dials led to links."""
+        now_ms = self._clocks.wall_ms()
+        for device, address in self._links.take_reached().items():
+            self.book.learn(device, (address,), now_ms, Origin.LINKED)
 
     async def follow_discovery(self, discovery: Discovery) -> None:
         """Take in what is seen on the local network, for as long as this runs."""
@@ -88,6 +101,9 @@ class Whereabouts:
                 if self._discovery is not None:
                     self._discovery.renew()
             asleep_ms, addresses = now_asleep_ms, now_addresses
+
+    def _know(self, device: DeviceId) -> None:
+        self._links.know(device, self.known(device))
 
     def _own(self) -> list[Address]:
         if not self.peer_port:

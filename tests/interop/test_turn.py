@@ -3,40 +3,19 @@
 import shutil
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import pytest
 
+from tests.support.own_network import own_network
 from tests.support.turn_network import SECRET
 from transport.ice_servers import IceServers, StunServer, TurnServer
 
 REPOSITORY: Final = Path(__file__).parents[2]
 TURN: Final = TurnServer("HOST", shared_secret=SECRET)
 TCP_ONLY: Final = ("--no-udp",)
-
-
-@cache
-def own_network() -> tuple[str, ...]:
-    """Return the command that gives a program a network of its own.
-
-    The test fails with a sentence where no such thing is allowed.
-    """
-    for command in (
-        ("unshare", "--map-root-user", "--net"),
-        ("unshare", "--net"),
-    ):
-        tried = subprocess.run(
-            [*command, "ip", "link"], capture_output=True, check=False
-        )
-        if tried.returncode == 0:
-            return command
-    return pytest.fail(
-        "This machine lets no program have a network of its own (unshare --net): allow"
-        " user namespaces, or run the tests as root with CAP_SYS_ADMIN."
-    )
 
 
 @pytest.fixture(autouse=True, scope="module")

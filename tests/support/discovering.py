@@ -1,6 +1,7 @@
 """A process that takes part in discovery and prints what it finds, line by line.
 
-Run as `python -m tests.support.discovering NUMBER PORT`; it ends with its input.
+Run as `python -m tests.support.discovering NUMBER PORT`; it begins with the first line
+of its input, when its network is ready, and ends with the last.
 """
 
 import asyncio
@@ -80,4 +81,5 @@ async def until_input_ends(number: int, port: int) -> None:
 
 
 if __name__ == "__main__":
+    sys.stdin.readline()
     asyncio.run(until_input_ends(int(sys.argv[1]), int(sys.argv[2])))
