@@ -1,0 +1,132 @@
+"""The star cover: steps 3 and 4 of the rule.
+
+Specification: docs/protocol/consensus.md. Rules of this file:
+
+1. A contribution is a centre if and only if no neighbour of better rank is one. So the
+   cover is decided in the order of rank, each by those before it.
+2. After a change only what a change reaches is decided anew, in the order of rank too:
+   whoever is decided finds all before it decided. Nothing is remembered of how the
+   present cover came about, so that it is the one that all of it would give.
+"""
+
+import heapq
+from collections import defaultdict
+
+import numpy as np
+
+from consensus.field import Field
+from consensus.neighbours import Neighbours
+
+NO_STAR = -1
+
+
+class Stars:
+    """Which contributions are centres, and whose star each belongs to."""
+
+    def __init__(self, field: Field, neighbours: Neighbours) -> None:
+        self._field = field
+        self._neighbours = neighbours
+        self._is_centre = np.zeros(0, np.bool_)
+        self._star: list[int] = []
+        self.members: defaultdict[int, set[int]] = defaultdict(set)
+        """By the number of the centre."""
+        self.changed: set[int] = set()
+        """Centres whose members changed; for others to clear."""
+        self._cover()
+
+    def similarity(self, number: int, centre: int) -> int:
+        """Return the similarity of one who belongs to the star of `centre`."""
+        at = np.flatnonzero(self._neighbours.of(number) == centre)[0]
+        return int(self._neighbours.similarities(number)[at])
+
+    def add(self, number: int) -> None:
+        """Take in what the neighbours have just been given."""
+        if number == len(self._is_centre):
+            self._is_centre = np.pad(self._is_centre, (0, number // 2 + 64))
+        self._star.append(NO_STAR)
+        self._settle({number, *self._neighbours.of(number).tolist()})
+
+    def remove(self, number: int) -> None:
+        """Let go of what the neighbours have just let go of."""
+        self._is_centre[number] = False
+        self._move(number, NO_STAR)
+        # Its own row still tells whose neighbour it was.
+        self._settle(set(self._neighbours.of(number).tolist()))
+
+    def _cover(self) -> None:
+        """Decide everything."""
+        count = len(self._field)
+        self._is_centre = np.zeros(count, np.bool_)
+        self._star = [NO_STAR] * count
+        is_covered = ~self._field.is_here
+        here = np.flatnonzero(self._field.is_here).tolist()
+        for number in sorted(here, key=self._neighbours.rank):
+            if not is_covered[number]:
+                self._is_centre[number] = True
+                is_covered[self._neighbours.of(number)] = True
+        for number in here:
+            self._move(number, self._star_of(number))
+
+    def _settle(self, moved: set[int]) -> None:
+        """Decide anew those whose rank or neighbours changed, and who follows."""
+        waiting = set(moved)
+        for number in moved:
+            if self._is_centre[number]:
+                # Its rank may have passed that of a neighbour, in either direction.
+                waiting |= set(self._neighbours.of(number).tolist())
+        reached = set(waiting)
+        heap = [(self._neighbours.rank(number), number) for number in waiting]
+        heapq.heapify(heap)
+        while heap:
+            rank, number = heapq.heappop(heap)
+            waiting.discard(number)
+            is_centre = not self._is_covered(number, rank)
+            if is_centre == self._is_centre[number]:
+                continue
+            self._is_centre[number] = is_centre
+            for other in self._neighbours.of(number).tolist():
+                reached.add(other)
+                other_rank = self._neighbours.rank(other)
+                if rank < other_rank and other not in waiting:
+                    waiting.add(other)
+                    heapq.heappush(heap, (other_rank, other))
+        for number in reached:
+            self._move(number, self._star_of(number))
+
+    def _is_covered(self, number: int, rank: tuple[int, bytes]) -> bool:
+        return any(
+            self._neighbours.rank(centre) < rank for centre in self._centres(number)
+        )
+
+    def _centres(self, number: int) -> list[int]:
+        near = self._neighbours.of(number)
+        centres: list[int] = near[self._is_centre[near]].tolist()
+        return centres
+
+    def _star_of(self, number: int) -> int:
+        """Return the centre that is nearest, of equally near ones the best."""
+        if self._is_centre[number]:
+            return number
+        near = self._neighbours.of(number)
+        at = self._is_centre[near]
+        centres = near[at]
+        similarities = self._neighbours.similarities(number)[at]
+        nearest: list[int] = centres[similarities == similarities.max()].tolist()
+        return nearest[0] if len(nearest) == 1 else min(nearest, key=self._rank)
+
+    def _rank(self, number: int) -> tuple[int, bytes]:
+        return self._neighbours.rank(number)
+
+    def _move(self, number: int, star: int) -> None:
+        former = self._star[number]
+        if star == former:
+            return
+        if former != NO_STAR:
+            self.members[former].discard(number)
+            self.changed.add(former)
+            if not self.members[former]:
+                del self.members[former]
+        if star != NO_STAR:
+            self.members[star].add(number)
+            self.changed.add(star)
+        self._star[number] = star
