@@ -4,7 +4,7 @@ Vectors have a handful of directions with little noise; few different values mak
 of similarity and density frequent, which is where orders could show.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from random import Random
@@ -12,6 +12,7 @@ from random import Random
 from hypothesis import strategies as st
 
 from consensus.contribution import Contribution, contribute, retract
+from consensus.invitations import Invitation, InviteTree
 from consensus.model_tag import DIMENSION
 
 CIRCLE = sha256(b"a circle").digest()
@@ -145,3 +146,22 @@ crowds = st.builds(
     directions=st.integers(1, 5),
     references=st.integers(1, 8),
 )
+
+
+def tree_of(members: Mapping[bytes, tuple[bytes | None, bool]]) -> InviteTree:
+    """Return members as the rule wants them."""
+    return InviteTree(
+        {
+            member: Invitation(inviter, is_vouched=vouched)
+            for member, (inviter, vouched) in members.items()
+        }
+    )
+
+
+def everybody(directions: int, authors: Sequence[object]) -> list[Contribution]:
+    """Return a contribution of each author to each of some directions."""
+    return [
+        say(who, direction, vector(direction, [number * 3]))
+        for direction in range(directions)
+        for number, who in enumerate(authors)
+    ]
