@@ -37,6 +37,8 @@ class Field:
 
     def __init__(self, contributions: Iterable[Contribution] = ()) -> None:
         self.contributions: list[Contribution] = []
+        self.by_author: list[set[int]] = []
+        """What of each author is here."""
         self.gone = 0
         self._numbers: dict[bytes, int] = {}
         self._authors: dict[Author, int] = {}
@@ -73,8 +75,11 @@ class Field:
         square = squares_of(row[None])
         self._squares[number] = square[0]
         self._lengths[number] = np.sqrt(square[0])
-        known = len(self._authors)
-        self._author_of[number] = self._authors.setdefault(contribution.author, known)
+        author = self._authors.setdefault(contribution.author, len(self._authors))
+        if author == len(self.by_author):
+            self.by_author.append(set())
+        self.by_author[author].add(number)
+        self._author_of[number] = author
         self._epoch_of[number] = contribution.epoch
         self._is_here[number] = True
         self._numbers[contribution.id] = number
@@ -85,6 +90,7 @@ class Field:
         """Let what has this id take part no longer; return its number."""
         number = self._numbers.pop(id_)
         self._is_here[number] = False
+        self.by_author[self._author_of[number]].discard(number)
         self.gone += 1
         return number
 

@@ -4,7 +4,7 @@ Specification: docs/protocol/consensus.md.
 
 Rule: the density at a contribution is the sum, over other authors, of how far their
 best neighbour is above the base. An author's second best adds nothing, so what one more
-neighbour changes follows from the best of the same author before and after.
+neighbour adds follows from the others of its author, who are few.
 """
 
 from typing import Final
@@ -49,21 +49,36 @@ class Neighbours:
         """Take in what the field has just been given."""
         near, similarities = self._field.near(number, self._star)
         self._append(near, similarities)
-        author = self._field.authors[number]
-        for other, similarity in zip(near.tolist(), similarities.tolist(), strict=True):
-            if self._field.authors[other] != author:
-                before = self._best(other, author)
-                self.densities[other] += max(before, similarity) - before
+        shares = self._shares(number)
+        for other, similarity, share in zip(
+            near.tolist(), similarities.tolist(), shares, strict=True
+        ):
+            self.densities[other] += share
             self._link(other, number, similarity)
 
     def remove(self, number: int) -> None:
         """Let go of what has just left the field; its own row stays as it was."""
+        shares = self._shares(number)
+        for other, share in zip(self.of(number).tolist(), shares, strict=True):
+            self.densities[other] -= share
+            self._unlink(other, number)
+
+    def _shares(self, number: int) -> list[int]:
+        """Return what one adds to the density at each neighbour, in their order.
+
+        That is how far it is above what else of its author is near there.
+        """
         author = self._field.authors[number]
-        for other in self.of(number).tolist():
-            similarity = self._unlink(other, number)
-            if self._field.authors[other] != author:
-                after = self._best(other, author)
-                self.densities[other] -= max(after, similarity) - after
+        best = np.full(len(self._field), BASE, np.int32)
+        for other in self._field.by_author[author]:
+            if other != number:
+                near = self.of(other)
+                best[near] = np.maximum(best[near], self.similarities(other))
+        near = self.of(number)
+        share = np.maximum(self.similarities(number) - best[near], 0)
+        share[self._field.authors[near] == author] = 0
+        shares: list[int] = share.tolist()
+        return shares
 
     def _append(self, near: Indices, similarities: Numbers) -> None:
         row = np.empty((2, max(_FIRST_ROOM, len(near))), np.int32)
@@ -85,11 +100,6 @@ class Neighbours:
         best = similarities[order][is_best].astype(np.int64) - BASE
         return int(best.sum())
 
-    def _best(self, number: int, author: np.int32) -> int:
-        """Return the largest similarity of a neighbour by `author`, or the base."""
-        theirs = self._field.authors[self.of(number)] == author
-        return int(self.similarities(number).max(where=theirs, initial=BASE))
-
     def _link(self, number: int, other: int, similarity: int) -> None:
         count = self._counts[number]
         row = self._rows[number]
@@ -99,12 +109,9 @@ class Neighbours:
         row[:, count] = other, similarity
         self._counts[number] = count + 1
 
-    def _unlink(self, number: int, other: int) -> int:
-        """Return how similar `other` was."""
+    def _unlink(self, number: int, other: int) -> None:
         at = int(np.flatnonzero(self.of(number) == other)[0])
         row = self._rows[number]
-        similarity = int(row[1, at])
         last = self._counts[number] - 1
         row[:, at] = row[:, last]
         self._counts[number] = last
-        return similarity

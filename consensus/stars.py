@@ -28,6 +28,8 @@ class Stars:
         self._neighbours = neighbours
         self._is_centre = np.zeros(0, np.bool_)
         self._star: list[int] = []
+        self._centres: list[dict[int, int]] = []
+        """For each number the neighbours that are centres, and their similarities."""
         self.members: defaultdict[int, set[int]] = defaultdict(set)
         """By the number of the centre."""
         self.changed: set[int] = set()
@@ -35,20 +37,26 @@ class Stars:
         self._cover()
 
     def similarity(self, number: int, centre: int) -> int:
-        """Return the similarity of one who belongs to the star of `centre`."""
-        at = np.flatnonzero(self._neighbours.of(number) == centre)[0]
-        return int(self._neighbours.similarities(number)[at])
+        """Return the similarity of one with a centre that is its neighbour."""
+        return self._centres[number][centre]
 
     def add(self, number: int) -> None:
         """Take in what the neighbours have just been given."""
         if number == len(self._is_centre):
             self._is_centre = np.pad(self._is_centre, (0, number // 2 + 64))
         self._star.append(NO_STAR)
-        self._settle({number, *self._neighbours.of(number).tolist()})
+        near = self._neighbours.of(number)
+        at = self._is_centre[near]
+        similarities = self._neighbours.similarities(number)[at]
+        self._centres.append(
+            dict(zip(near[at].tolist(), similarities.tolist(), strict=True))
+        )
+        self._settle({number, *near.tolist()})
 
     def remove(self, number: int) -> None:
         """Let go of what the neighbours have just let go of."""
-        self._is_centre[number] = False
+        if self._is_centre[number]:
+            self._turn(number, is_centre=False)
         self._move(number, NO_STAR)
         # Its own row still tells whose neighbour it was.
         self._settle(set(self._neighbours.of(number).tolist()))
@@ -58,11 +66,12 @@ class Stars:
         count = len(self._field)
         self._is_centre = np.zeros(count, np.bool_)
         self._star = [NO_STAR] * count
+        self._centres = [{} for _ in range(count)]
         is_covered = ~self._field.is_here
         here = np.flatnonzero(self._field.is_here).tolist()
         for number in sorted(here, key=self._neighbours.rank):
             if not is_covered[number]:
-                self._is_centre[number] = True
+                self._turn(number, is_centre=True)
                 is_covered[self._neighbours.of(number)] = True
         for number in here:
             self._move(number, self._star_of(number))
@@ -74,48 +83,48 @@ class Stars:
             if self._is_centre[number]:
                 # Its rank may have passed that of a neighbour, in either direction.
                 waiting |= set(self._neighbours.of(number).tolist())
+        rank_of = self._neighbours.rank
         reached = set(waiting)
-        heap = [(self._neighbours.rank(number), number) for number in waiting]
+        heap = [(rank_of(number), number) for number in waiting]
         heapq.heapify(heap)
         while heap:
             rank, number = heapq.heappop(heap)
             waiting.discard(number)
-            is_centre = not self._is_covered(number, rank)
+            is_centre = not any(map(rank.__gt__, map(rank_of, self._centres[number])))
             if is_centre == self._is_centre[number]:
                 continue
-            self._is_centre[number] = is_centre
+            self._turn(number, is_centre=is_centre)
             for other in self._neighbours.of(number).tolist():
                 reached.add(other)
-                other_rank = self._neighbours.rank(other)
+                other_rank = rank_of(other)
                 if rank < other_rank and other not in waiting:
                     waiting.add(other)
                     heapq.heappush(heap, (other_rank, other))
         for number in reached:
             self._move(number, self._star_of(number))
 
-    def _is_covered(self, number: int, rank: tuple[int, bytes]) -> bool:
-        return any(
-            self._neighbours.rank(centre) < rank for centre in self._centres(number)
-        )
-
-    def _centres(self, number: int) -> list[int]:
-        near = self._neighbours.of(number)
-        centres: list[int] = near[self._is_centre[near]].tolist()
-        return centres
+    def _turn(self, number: int, *, is_centre: bool) -> None:
+        """Make one a centre, or no longer one, for itself and its neighbours."""
+        self._is_centre[number] = is_centre
+        near = self._neighbours.of(number).tolist()
+        if is_centre:
+            similarities = self._neighbours.similarities(number).tolist()
+            for other, similarity in zip(near, similarities, strict=True):
+                self._centres[other][number] = similarity
+        else:
+            for other in near:
+                del self._centres[other][number]
 
     def _star_of(self, number: int) -> int:
         """Return the centre that is nearest, of equally near ones the best."""
         if self._is_centre[number]:
             return number
-        near = self._neighbours.of(number)
-        at = self._is_centre[near]
-        centres = near[at]
-        similarities = self._neighbours.similarities(number)[at]
-        nearest: list[int] = centres[similarities == similarities.max()].tolist()
-        return nearest[0] if len(nearest) == 1 else min(nearest, key=self._rank)
-
-    def _rank(self, number: int) -> tuple[int, bytes]:
-        return self._neighbours.rank(number)
+        centres = self._centres[number]
+        nearest = max(centres.values())
+        return min(
+            (centre for centre, close in centres.items() if close == nearest),
+            key=self._neighbours.rank,
+        )
 
     def _move(self, number: int, star: int) -> None:
         former = self._star[number]

@@ -52,13 +52,13 @@ def test_after_every_record_it_is_the_whole_rule(
     assert unseen.result(tree) == resonance.result(tree)
 
 
-@settings(max_examples=15)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**32), preset=st.sampled_from(Preset))
 def test_dense_circles_stay_exact(seed: int, preset: Preset) -> None:
     """Hundreds of records near each other, in batches, singly, and with people gone."""
     dice = random.Random(seed)
     resonance = Resonance(CIRCLE, preset)
-    waiting = random_records(seed, 400, DENSE)
+    waiting = random_records(seed, 300, DENSE)
     resonance.put(waiting[:200])
     del waiting[:200]
 
@@ -68,14 +68,14 @@ def test_dense_circles_stay_exact(seed: int, preset: Preset) -> None:
         del waiting[:count]
         if dice.random() < 0.03:
             resonance.forget(author(dice.randrange(DENSE.authors)))
-        if dice.random() < 0.3:
+        if dice.random() < 0.2:
             assert resonance.result(FOUNDERS).hash == standing(resonance, preset)
     assert resonance.result(FOUNDERS).hash == standing(resonance, preset)
 
 
 def test_twenty_orders_and_batches_agree() -> None:
     """One set has one hash over 20 orders, batches and interleaved retractions."""
-    records = random_records(11, 500, DENSE)
+    records = random_records(11, 300, DENSE)
     hashes = set()
     for seed in range(20):
         dice = random.Random(seed)
