@@ -131,4 +131,3 @@ def test_an_absent_file_is_told(command_line: CommandLine, tmp_path: Path) -> No
 
     assert ended.exit_code == 2
     assert "absent" in ended.stderr
-    assert len(CIRCLE) == 32
