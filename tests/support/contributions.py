@@ -7,6 +7,7 @@ of similarity and density frequent, which is where orders could show.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from math import cos, radians, sin
 from random import Random
 
 from hypothesis import strategies as st
@@ -50,6 +51,14 @@ def between(first: int, second: int, share: int) -> bytes:
         numbers[first * 4 + place] = full
         numbers[second * 4 + place] = full * share // 127
     return bytes(number % 256 for number in numbers)
+
+
+def turned(degrees: int) -> bytes:
+    """Return a vector in one plane: near all that are turned 45 degrees from it."""
+    numbers = [0.0] * DIMENSION
+    numbers[200], numbers[201] = cos(radians(degrees)), sin(radians(degrees))
+    largest = max(map(abs, numbers))
+    return bytes(round(number * 127 / largest) % 256 for number in numbers)
 
 
 def say(
@@ -104,7 +113,10 @@ def random_record(dice: Random, crowd: Crowd) -> Contribution:
     if dice.random() < 0.15:
         return unsay(who, what, sequence=sequence)
     first = dice.randrange(crowd.directions)
-    if dice.random() < 0.3:
+    kind = dice.random()
+    if kind < 0.3:
+        meaning = turned(10 * dice.randrange(18))
+    elif kind < 0.5:
         second = first + 1
         meaning = between(first, second, dice.choice([30, 64, 100, 127]))
     else:

@@ -16,7 +16,10 @@ from tests.support.contributions import (
     crowds,
     random_members,
     random_records,
+    say,
     tree_of,
+    turned,
+    unsay,
 )
 
 FOUNDERS = InviteTree({})
@@ -112,4 +115,19 @@ def test_what_comes_and_goes_leaves_no_trace() -> None:
     for number in range(6):
         for record in random_records(number, 100, crowd):
             resonance.put([record])
+    assert resonance.result(FOUNDERS).hash == standing(resonance, Preset.STRICT)
+
+
+def test_a_centre_that_falls_behind_gives_way() -> None:
+    """Who loses neighbours may fall behind one whose own neighbours all stay."""
+    resonance = Resonance(CIRCLE, Preset.STRICT)
+    resonance.put([say(degrees, 0, turned(degrees)) for degrees in (0, 40, 80)])
+    resonance.put([say(who, 0, turned(120)) for who in ("one", "two")])
+    (before,) = resonance.result(FOUNDERS).nodes
+
+    resonance.put([unsay(who, 0) for who in ("one", "two")])
+
+    (after,) = resonance.result(FOUNDERS).nodes
+    assert len(after.members) == 3
+    assert set(after.members) != set(before.members)
     assert resonance.result(FOUNDERS).hash == standing(resonance, Preset.STRICT)
