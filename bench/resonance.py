@@ -91,16 +91,14 @@ def main() -> int:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows with different texts, which are made fit to be published."""
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
     with path.open(encoding="utf-8") as file:
-        for line in file:
-            row = json.loads(line)
-            text = unicodedata.normalize("NFC", " ".join(row["text"].split()))
-            row["text"] = text.encode()[:280].decode(errors="ignore")
-            by = str(row.get("comment")) + str(row.get("conversation"))
-            rows[row["text"].lower(), by] = row
-    return list(rows.values())
+        return [json.loads(line) for line in file]
+
+
+def _published(text: str) -> str:
+    """Return a text as it may be published."""
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    return line.encode()[:280].decode(errors="ignore")
 
 
 def _embed(model: Path, texts: Sequence[str]) -> Floats:
@@ -123,7 +121,7 @@ def _records(rows: Sequence[Mapping[str, Any]], floats: Floats) -> list[Contribu
             ).digest(),
             number.to_bytes(16),
             1,
-            text=row["text"],
+            text=_published(row["text"]),
             model=MODEL,
             vector=vector.tobytes(),
             epoch=row.get("created_ms", 0) // _WEEK_MS,

@@ -61,6 +61,17 @@ def turned(degrees: int) -> bytes:
     return bytes(round(number * 127 / largest) % 256 for number in numbers)
 
 
+def scattered(dice: Random, degrees: int, noise: float) -> bytes:
+    """Return a vector scattered about a direction, which only a mean shows."""
+    parts = cos(radians(degrees)), sin(radians(degrees))
+    numbers = [
+        parts[place * 2 // DIMENSION] + noise * dice.gauss(0, 1)
+        for place in range(DIMENSION)
+    ]
+    largest = max(map(abs, numbers))
+    return bytes(round(number * 127 / largest) % 256 for number in numbers)
+
+
 def say(
     who: object,
     what: object,
@@ -114,9 +125,11 @@ def random_record(dice: Random, crowd: Crowd) -> Contribution:
         return unsay(who, what, sequence=sequence)
     first = dice.randrange(crowd.directions)
     kind = dice.random()
-    if kind < 0.3:
+    if kind < 0.4:
+        meaning = scattered(dice, dice.choice([0, 30, 60]), 0.45)
+    elif kind < 0.6:
         meaning = turned(10 * dice.randrange(18))
-    elif kind < 0.5:
+    elif kind < 0.8:
         second = first + 1
         meaning = between(first, second, dice.choice([30, 64, 100, 127]))
     else:

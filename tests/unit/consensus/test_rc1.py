@@ -28,7 +28,9 @@ from tests.support.contributions import (
     random_members,
     random_records,
     say,
+    scattered,
     tree_of,
+    turned,
     unsay,
     vector,
 )
@@ -195,6 +197,33 @@ def test_age_weighs_by_the_sets_own_clock() -> None:
         of([*young, future]).nodes[0].score
         == of([*young, say("seer", "far", vector(3), epoch=2903)]).nodes[0].score
     )
+
+
+def test_between_equal_groups_the_earlier_has_it() -> None:
+    """What is as close to two groups joins the one that comes first."""
+    groups = [say(who, at, turned(at)) for at in (0, 90) for who in range(4)]
+    for number in range(8):
+        middle = say(0, f"middle {number}", turned(45))
+        records = [*groups, middle]
+
+        found = of(records)
+
+        assert sorted(len(node.members) for node in found.nodes) == [4, 5]
+        assert found.hash.hex() == slow_consensus("strict", {}, records)["result_hash"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_larger_star_takes_in_the_others(seed: int) -> None:
+    """Where stars merge is decided by how many they are, then by rank."""
+    dice = random.Random(seed)
+    records = [
+        say(who, 0, scattered(dice, 30 * (who % 3), 0.45), epoch=2880 + who % 7)
+        for who in range(60)
+    ]
+
+    found = of(records)
+
+    assert found.hash.hex() == slow_consensus("strict", {}, records)["result_hash"]
 
 
 def test_a_retraction_takes_back() -> None:
