@@ -22,7 +22,7 @@ import sys
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +57,7 @@ _SINGLY: Final = 300
 _BASELINE: Final = 0.70
 _FIRST_OTHERS: Final = 20
 _LEAST: Final = 3
+_SHUFFLES: Final = 20
 
 
 def main() -> int:
@@ -238,17 +239,31 @@ def _running_average(floats: Floats) -> list[list[int]]:
 
 def _steadiness(name: str, records: Sequence[Contribution]) -> None:
     lost: list[float] = []
-    for seed in range(5):
+    followed: list[float] = []
+    for seed in range(_SHUFFLES):
         dice = random.Random(seed)
         fewer = dice.sample(records, len(records) * 99 // 100)
         resonance = Resonance(CIRCLE, Preset.STRICT)
         resonance.put(fewer)
-        before = {node.key for node in resonance.result(FOUNDERS).nodes}
+        before = {n.key: set(n.members) for n in resonance.result(FOUNDERS).nodes}
         resonance.put(records)
-        after = {node.key for node in resonance.result(FOUNDERS).nodes}
-        lost.append(len(before - after) / len(before))
-    mean = sum(lost) / len(lost)
-    _tell(name, keys_lost=round(mean, 4), most=round(max(lost), 4), with_more="1 %")
+        after = {n.key: set(n.members) for n in resonance.result(FOUNDERS).nodes}
+        gone = before.keys() - after.keys()
+        lost.append(len(gone) / len(before))
+        unfollowed = [key for key in gone if not _alike(before[key], after.values())]
+        followed.append(1 - len(unfollowed) / len(before))
+    _tell(
+        name,
+        with_more="1 %",
+        keys_lost=round(sum(lost) / len(lost), 4),
+        most=round(max(lost), 4),
+        followed_by_key_or_members=round(sum(followed) / len(followed), 4),
+    )
+
+
+def _alike(members: set[bytes], others: Iterable[set[bytes]]) -> bool:
+    """Whether one of the others has so many of the members that it is the same."""
+    return any(2 * len(members & each) >= len(members | each) for each in others)
 
 
 def _orders(name: str, records: Sequence[Contribution], orders: int) -> bool:

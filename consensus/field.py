@@ -115,7 +115,10 @@ class Field:
         return numbers, similarity
 
     def near_each(self, least: int) -> Iterator[tuple[Indices, Numbers]]:
-        """Yield for each number in turn what `near` returns of it, with less work."""
+        """Yield what `near` returns of each number in turn, with less work.
+
+        For a field that nothing has left yet.
+        """
         for start in range(0, len(self), ROWS_AT_ONCE):
             blocks = [
                 self._pairs_in(start, other, least)
@@ -173,12 +176,7 @@ class Field:
             self._squares[columns][second],
         )
         first, second = first + left, second + right
-        keep = (
-            (similarity >= least)
-            & (first != second)
-            & self._is_here[first]
-            & self._is_here[second]
-        )
+        keep = (similarity >= least) & (first != second)
         return (
             first[keep].astype(np.int32),
             second[keep].astype(np.int32),

@@ -24,7 +24,6 @@ class Stars:
     """Which contributions are centres, and whose star each belongs to."""
 
     def __init__(self, field: Field, neighbours: Neighbours) -> None:
-        self._field = field
         self._neighbours = neighbours
         self._is_centre = np.zeros(0, np.bool_)
         self._star: list[int] = []
@@ -34,7 +33,7 @@ class Stars:
         """By the number of the centre."""
         self.changed: set[int] = set()
         """Centres whose members changed; for others to clear."""
-        self._cover()
+        self._cover(len(field))
 
     def similarity(self, number: int, centre: int) -> int:
         """Return the similarity of one with a centre that is its neighbour."""
@@ -61,19 +60,17 @@ class Stars:
         # Its own row still tells whose neighbour it was.
         self._settle(set(self._neighbours.of(number).tolist()))
 
-    def _cover(self) -> None:
-        """Decide everything."""
-        count = len(self._field)
+    def _cover(self, count: int) -> None:
+        """Decide everything, for a field that nothing has left yet."""
         self._is_centre = np.zeros(count, np.bool_)
         self._star = [NO_STAR] * count
         self._centres = [{} for _ in range(count)]
-        is_covered = ~self._field.is_here
-        here = np.flatnonzero(self._field.is_here).tolist()
-        for number in sorted(here, key=self._neighbours.rank):
+        is_covered = np.zeros(count, np.bool_)
+        for number in sorted(range(count), key=self._neighbours.rank):
             if not is_covered[number]:
                 self._turn(number, is_centre=True)
                 is_covered[self._neighbours.of(number)] = True
-        for number in here:
+        for number in range(count):
             self._move(number, self._star_of(number))
 
     def _settle(self, moved: set[int]) -> None:
