@@ -98,5 +98,6 @@ real: install ## Take real notes and statements in and out; DATA names their fol
 	timeout 10m $(PYTHON_HERE) -m bench.real_input $(DATA)
 
 .PHONY: quality
-quality: install ## Measure search on real texts; DATA names their folder.
+quality: install ## Measure search and consensus on real texts; DATA names their folder.
 	timeout 30m $(PYTHON_HERE) -m bench.quality $(DATA)
+	timeout 60m $(PYTHON_HERE) -m bench.resonance $(DATA)

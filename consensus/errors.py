@@ -1,13 +1,16 @@
-"""What keeps texts from being embedded.
+"""What keeps texts from being embedded, and records from being taken.
 
 EmbeddingError
 ├── NoModelError           no vectors for now: libraries or model are missing or broken
 └── WorkerLostError        the process ended while it worked on these texts
+InvalidRecordError         a record breaks a rule of contributions; it says which
 
-Rule: no text that was to be embedded stands in an error.
+Rule: no text that was to be embedded or published stands in an error.
 """
 
-from crdt.errors import FractalityError
+from enum import StrEnum
+
+from crdt.errors import FractalityError, MalformedError
 
 
 class EmbeddingError(FractalityError):
@@ -20,3 +23,24 @@ class NoModelError(EmbeddingError):
 
 class WorkerLostError(EmbeddingError):
     """The process that embeds ended, or broke the rules, with these texts in hand."""
+
+
+class Fault(StrEnum):
+    """The rule of contributions that a record breaks."""
+
+    SIZE = "size"
+    VERSION = "version"
+    FORM = "form"
+    ENCODING = "encoding"
+    UTF8 = "utf8"
+    TEXT = "text"
+    VECTOR = "vector"
+
+
+class InvalidRecordError(MalformedError):
+    """A record is none, for everybody and for ever: drop it, count it by its fault."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{detail}; the contribution was dropped.")
+        self.fault = fault
+        self.detail = detail

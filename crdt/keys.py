@@ -55,6 +55,7 @@ class Domain(Enum):
     ANSWER = b"fractality/1 answer\0"
     BIND = b"fractality/1 bind\0"
     CHECKPOINT = b"fractality/1 checkpoint\0"
+    CONTRIBUTION = b"fractality/1 contribution\0"
 
 
 class Confidential(msgspec.Struct, frozen=True):

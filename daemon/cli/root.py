@@ -20,6 +20,7 @@ from daemon.cli.commands import (
     pairing,
     reading,
     transfer,
+    verifying,
     writing,
 )
 from daemon.cli.exits import Exit, exit_status, problem, sentence
@@ -45,6 +46,7 @@ SECTIONS: Final = {
         reading.neighbours,
         reading.path,
     ),
+    "Consensus": (verifying.verify,),
     "Files": (
         transfer.import_file,
         transfer.export,
