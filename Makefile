@@ -39,7 +39,7 @@ lint: $(DEVELOPING) ## Look for faults with ruff.
 	$(VENV)/bin/ruff check .
 
 .PHONY: types
-types: $(DEVELOPING) ## Check the types with mypy.
+types: $(DEVELOPING) $(MEANING) ## Check the types with mypy.
 	$(VENV)/bin/mypy
 
 .PHONY: layers
