@@ -26,6 +26,11 @@ SpaceId = NewType("SpaceId", bytes)
 """16 random bytes made with the space."""
 PersonId = NewType("PersonId", bytes)
 """First 16 bytes of SHA-256 over the person's Ed25519 public key."""
+CircleId = NewType("CircleId", bytes)
+"""SHA-256 of the statement that founded the circle."""
+AuthorKey = NewType("AuthorKey", bytes)
+"""Ed25519 public key of a person in one circle: the pseudonym under which others of the
+circle know that person."""
 ShardNumber = NewType("ShardNumber", int)
 """0 to 4095: which Yjs document of the space holds a node."""
 

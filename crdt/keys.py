@@ -56,6 +56,8 @@ class Domain(Enum):
     BIND = b"fractality/1 bind\0"
     CHECKPOINT = b"fractality/1 checkpoint\0"
     CONTRIBUTION = b"fractality/1 contribution\0"
+    CIRCLE_CARD = b"fractality/1 circle card\0"
+    VOTE = b"fractality/1 vote\0"
 
 
 class Confidential(msgspec.Struct, frozen=True):
