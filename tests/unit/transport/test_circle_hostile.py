@@ -7,7 +7,6 @@ import pytest
 
 from crdt.circle_items import ItemKind
 from crdt.ids import CircleId
-from tests.support.circle_records import SimRecords
 from tests.support.circle_sides import (
     CIRCLE,
     HIGH,
@@ -18,6 +17,7 @@ from tests.support.circle_sides import (
     said,
     with_votes,
 )
+from tests.support.circle_sim_records import SimRecords
 from transport.circle_actions import (
     CircleEnd,
     Progress,

@@ -5,7 +5,6 @@ from itertools import pairwise
 import msgspec
 
 from crdt.circle_items import ItemKind, ItemName
-from tests.support.circle_records import SimRecords
 from tests.support.circle_sides import (
     CIRCLE,
     HIGH,
@@ -16,6 +15,7 @@ from tests.support.circle_sides import (
     said,
     with_votes,
 )
+from tests.support.circle_sim_records import SimRecords
 from transport.circle_actions import (
     ResultsDiffer,
 )
