@@ -1,0 +1,125 @@
+"""What publishing and the bridge need of a circle, of meaning and of the graph."""
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from consensus.contribution import Author, Contribution, Reference
+from consensus.result import ConsensusNode, Result
+from consensus.rule import Preset
+from crdt.commands import Executable
+from crdt.execution import Outcome
+from crdt.graph_reader import GraphReader
+from crdt.ids import CircleId, NodeKey
+from daemon.circles.preview import Embedded
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What is out of one node, as this device noted it."""
+
+    node: NodeKey
+    since_ms: int
+
+
+class RecordsPort(Protocol):
+    """The items of one circle, and how this person adds to them."""
+
+    @property
+    def circle(self) -> CircleId:
+        """Which circle it is."""
+
+    @property
+    def author(self) -> Author:
+        """The person's pseudonym in it."""
+
+    def reference(self, node: NodeKey) -> Reference:
+        """Return what the person calls a node in this circle."""
+
+    def next_sequence(self) -> int:
+        """Return the sequence of the person's next record."""
+
+    def live(self) -> Iterable[Contribution]:
+        """Return the contributions that stand and are not withdrawn."""
+
+    def ledger(self) -> Mapping[Reference, LedgerEntry]:
+        """Return which nodes this person's references stand for, as far as known."""
+
+    def tally(self, consensus: bytes) -> tuple[int, int]:
+        """Return how many members affirm a consensus node, and how many dissent."""
+
+    def own_vote(self, consensus: bytes) -> str | None:
+        """Return `affirm`, `dissent`, or None."""
+
+    async def contribute(self, contribution: Contribution, node: NodeKey) -> None:
+        """Sign a record of this person, keep it durably and hand it on.
+
+        Raises `ConflictError` if the circle takes nothing from this person any more.
+        """
+
+    async def retract(self, node: NodeKey) -> None:
+        """Take back what was published of a node, durably, and hand that on."""
+
+    async def vote(self, consensus: bytes, vote: str | None) -> None:
+        """State that this person affirms or dissents, or neither."""
+
+
+class CollectivePort(Protocol):
+    """What resonates in one circle, worked out when somebody asks."""
+
+    async def result(self) -> Result:
+        """Return the consensus of what stands now."""
+
+    async def nearest(
+        self, vector: bytes, model: bytes, limit: int
+    ) -> Sequence[tuple[Contribution, int]]:
+        """Return the contributions nearest in meaning, with their resonance in bp."""
+
+    async def nodes_near(
+        self, vector: bytes, model: bytes, limit: int
+    ) -> Sequence[tuple[ConsensusNode, int]]:
+        """Return the consensus nodes nearest in meaning, with their resonance in bp."""
+
+
+class CirclePort(Protocol):
+    """A circle as publishing and the bridge need it."""
+
+    @property
+    def id(self) -> CircleId:
+        """Which circle it is."""
+
+    @property
+    def preset(self) -> Preset:
+        """What it was founded with."""
+
+    @property
+    def records(self) -> RecordsPort:
+        """Its items."""
+
+    @property
+    def collective(self) -> CollectivePort:
+        """What resonates in it."""
+
+
+class MeaningPort(Protocol):
+    """Turns texts into vectors."""
+
+    async def embedded(self, text: str, patience_seconds: float) -> Embedded:
+        """Return a text as a vector of the model that makes new ones.
+
+        Raises `EmbeddingError` why that is not known.
+        """
+
+
+class GraphPort(Protocol):
+    """The person's own graph."""
+
+    async def write(self, command: Executable) -> Outcome:
+        """Carry out a command durably."""
+
+    def read(
+        self, question: Callable[[GraphReader], Answer], /
+    ) -> Coroutine[Any, Any, Answer]:
+        """Ask a reader in its thread."""
