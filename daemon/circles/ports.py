@@ -11,6 +11,7 @@ from crdt.commands import Executable
 from crdt.execution import Outcome
 from crdt.graph_reader import GraphReader
 from crdt.ids import CircleId, NodeKey
+from daemon.circles.movement import Moment
 from daemon.circles.preview import Embedded
 
 Answer = TypeVar("Answer")
@@ -41,10 +42,13 @@ class RecordsPort(Protocol):
     def next_sequence(self) -> int:
         """Return the sequence of the person's next record."""
 
-    def live(self) -> Iterable[Contribution]:
-        """Return the contributions that stand and are not withdrawn."""
+    async def live(self, author: Author | None = None) -> Sequence[Contribution]:
+        """Return the contributions, of one author or of all, that are not withdrawn."""
 
-    def ledger(self) -> Mapping[Reference, LedgerEntry]:
+    async def contributions(self, ids: Iterable[bytes]) -> Sequence[Contribution]:
+        """Return some of the contributions that stand."""
+
+    async def ledger(self) -> Mapping[Reference, LedgerEntry]:
         """Return which nodes this person's references stand for, as far as known."""
 
     def tally(self, consensus: bytes) -> tuple[int, int]:
@@ -111,6 +115,18 @@ class MeaningPort(Protocol):
 
         Raises `EmbeddingError` why that is not known.
         """
+
+
+class NotesPort(Protocol):
+    """What this device noted of the consensus nodes of circles."""
+
+    async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
+        """Return which consensus node goes on as an earlier one did, by their keys."""
+
+    async def history(
+        self, circle: CircleId, consensus: bytes, since_ms: int
+    ) -> Sequence[Moment]:
+        """Return how a consensus node stood since a time, oldest first."""
 
 
 class GraphPort(Protocol):

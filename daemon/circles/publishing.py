@@ -10,10 +10,10 @@ Rules of this file:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from consensus.contribution import Contribution
+from consensus.contribution import Author, Contribution
 from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import NodeKey
 from crdt.records import Node
@@ -67,11 +67,11 @@ class Publishing:
         does, or `ConflictError` if the circle takes nothing from this person.
         """
         contribution = await self.preview(circle, node)
-        there = of_node(circle, node.key)
-        if there is not None and _says_the_same(there.contribution, contribution):
+        there = await of_node(circle, node.key)
+        if there is not None and says_the_same(there, contribution):
             return there, False
         await circle.records.contribute(contribution, node.key)
-        out = of_node(circle, node.key)
+        out = await of_node(circle, node.key)
         if out is None:
             message = (
                 "It was kept and taken back at once by another device of yours:"
@@ -85,7 +85,7 @@ class Publishing:
 
         Raises `NotFoundError` if nothing of it is out.
         """
-        out = of_node(circle, key)
+        out = await of_node(circle, key)
         if out is None:
             raise NotFoundError(NOT_PUBLISHED)
         await circle.records.retract(key)
@@ -112,32 +112,49 @@ class Publishing:
         return out
 
 
-def ledger(circle: CirclePort) -> list[Out]:
+async def ledger(circle: CirclePort) -> list[Out]:
     """Return everything of this person that is out in a circle, the newest first."""
-    records = circle.records
-    noted = records.ledger()
-    found = []
-    for each in records.live():
-        if each.author == records.author:
-            entry = noted.get(each.reference)
-            found.append(
-                Out(each, None, epoch_start_ms(each.epoch))
-                if entry is None
-                else Out(each, entry.node, entry.since_ms)
-            )
-    return sorted(found, key=lambda out: (-out.since_ms, out.contribution.id))
+    return await _out(circle, circle.records.author)
 
 
-def of_node(circle: CirclePort, key: NodeKey) -> Out | None:
+async def everything(circle: CirclePort) -> list[Out]:
+    """Return everything that is out in a circle, whoever said it, the newest first."""
+    return await _out(circle, None)
+
+
+async def of_node(circle: CirclePort, key: NodeKey) -> Out | None:
     """Return what is out of a node, None if nothing is."""
-    records = circle.records
-    reference = records.reference(key)
-    for each in records.live():
-        if (each.author, each.reference) == (records.author, reference):
-            entry = records.ledger().get(reference)
-            since_ms = epoch_start_ms(each.epoch) if entry is None else entry.since_ms
-            return Out(each, key, since_ms)
-    return None
+    reference = circle.records.reference(key)
+    found = await ledger(circle)
+    return next(
+        (
+            replace(out, node=key)
+            for out in found
+            if out.contribution.reference == reference
+        ),
+        None,
+    )
+
+
+def says_the_same(there: Out | None, wanted: Contribution) -> bool:
+    """Whether publishing a record would change nothing of what is out of its node."""
+    return there is not None and (
+        (there.contribution.text, there.contribution.model)
+        == (wanted.text, wanted.model)
+    )
+
+
+async def _out(circle: CirclePort, author: Author | None) -> list[Out]:
+    noted = await circle.records.ledger()
+    found = []
+    for each in await circle.records.live(author):
+        is_mine = each.author == circle.records.author
+        entry = noted.get(each.reference) if is_mine else None
+        if entry is None:
+            found.append(Out(each, None, epoch_start_ms(each.epoch)))
+        else:
+            found.append(Out(each, entry.node, entry.since_ms))
+    return sorted(found, key=lambda out: (-out.since_ms, out.contribution.id))
 
 
 def _pen(circle: CirclePort, key: NodeKey) -> Pen:
@@ -148,7 +165,3 @@ def _pen(circle: CirclePort, key: NodeKey) -> Pen:
         records.reference(key),
         records.next_sequence(),
     )
-
-
-def _says_the_same(there: Contribution, wanted: Contribution) -> bool:
-    return (there.text, there.model) == (wanted.text, wanted.model)
