@@ -7,8 +7,6 @@ import msgspec
 from daemon.api.shapes import Request
 
 
-
-
 class CircleContent(Request, frozen=True):
     """A circle to found."""
 

@@ -9,7 +9,7 @@ from consensus.rule import Preset
 from crdt.errors import InvalidError
 from daemon.api import circle_shapes as shapes
 from daemon.api.routing import Call, json_response
-from daemon.circles.circle import Circle
+from daemon.circles.ports import JoinedCircle
 from daemon.circles.view import CircleView, MemberView
 from daemon.interchange.timestamps import format_time
 
@@ -78,12 +78,12 @@ async def post_vouch(call: Call) -> web.Response:
     return json_response(circle_document(call, circle))
 
 
-def circle_of(call: Call) -> Circle:
+def circle_of(call: Call) -> JoinedCircle:
     """Return the circle that the path names, or raise `NotFoundError`."""
     return call.service.circles.circle(call.path["id"])
 
 
-def circle_document(call: Call, circle: Circle) -> shapes.CircleDocument:
+def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
     """Return a circle as the API shows it."""
     view = circle.overview()
     me = view.member(view.author)
@@ -116,12 +116,13 @@ def circle_document(call: Call, circle: Circle) -> shapes.CircleDocument:
 def _counts(
     call: Call, view: CircleView, me: MemberView | None
 ) -> shapes.CountsDocument:
+    known = call.service.bridge.known(view.id)
     return shapes.CountsDocument(
         members=sum(each.state == "member" for each in view.members),
         contributions=view.contributions,
         mine=0 if me is None else me.contributions,
         votes=view.votes,
-        consensus=call.service.bridge.known(view.id),
+        consensus=None if known is None else len(known),
     )
 
 

@@ -18,9 +18,9 @@ from daemon.api.circles import circle_of
 from daemon.api.nodes import document
 from daemon.api.paging import page_of
 from daemon.api.routing import Call, json_response
-from daemon.circles.bridge import Look
-from daemon.circles.circle import Circle
+from daemon.circles.bridge import Look, present
 from daemon.circles.details import Detail
+from daemon.circles.ports import JoinedCircle
 from daemon.circles.tree import Branch, Reach, Step, walk
 from daemon.interchange.timestamps import format_time, parse_time
 
@@ -47,9 +47,7 @@ async def list_consensus(call: Call) -> web.Response:
     )
     details = await call.service.bridge.details.of(circle, look.result)
     items = [_document(call, circle, look, each, details) for each in page]
-    return json_response(
-        shapes.ConsensusList(items, following, look.result.hash.hex())
-    )
+    return json_response(shapes.ConsensusList(items, following, look.result.hash.hex()))
 
 
 async def get_consensus(call: Call) -> web.Response:
@@ -78,7 +76,7 @@ async def get_tree(call: Call) -> web.Response:
     query: shapes.TreeQuery = call.query
     circle = circle_of(call)
     _, found = await call.service.bridge.find(circle, call.path["key"])
-    roots = call.service.bridge.placement.nodes(circle.id, found.key)
+    roots = call.service.bridge.placement.linked(circle.id, found.key)
     reach = Reach(query.depth, query.decay, query.min_score, query.limit)
     branches = await call.service.read(
         lambda reader: walk(
@@ -124,16 +122,14 @@ async def post_integrate(call: Call) -> web.Response:
     content: shapes.IntegrateContent = call.body
     circle = circle_of(call)
     thought = None if content.node is None else NodeKey(content.node)
-    key, linked = await call.service.bridge.integrate(
-        circle, call.path["key"], thought
-    )
+    key, linked = await call.service.bridge.integrate(circle, call.path["key"], thought)
     shown = document(call, call.service.reader.node(key))
     answer = shapes.IntegratedDocument(shown, list(linked))
     return json_response(answer, HTTPStatus.CREATED)
 
 
 async def _one(
-    call: Call, circle: Circle, look: Look, node: ConsensusNode
+    call: Call, circle: JoinedCircle, look: Look, node: ConsensusNode
 ) -> shapes.ConsensusDocument:
     details = await call.service.bridge.details.of(circle, look.result)
     return _document(call, circle, look, node, details)
@@ -141,7 +137,7 @@ async def _one(
 
 def _document(
     call: Call,
-    circle: Circle,
+    circle: JoinedCircle,
     look: Look,
     node: ConsensusNode,
     details: Mapping[bytes, Detail],
@@ -163,17 +159,18 @@ def _document(
         first_epoch=detail.first_epoch,
         last_epoch=detail.last_epoch,
         mine=detail.is_mine,
-        linked=list(call.service.bridge.placement.nodes(circle.id, node.key)),
+        linked=list(call.service.bridge.placement.linked(circle.id, node.key)),
     )
 
 
 async def _with_words(
-    circle: Circle, nodes: Sequence[ConsensusNode], asked: str
+    circle: JoinedCircle, nodes: Sequence[ConsensusNode], asked: str
 ) -> list[ConsensusNode]:
     """Return the nodes whose texts have all words that are asked for."""
     ids = [id_ for node in nodes for id_ in node.members]
     texts = {
-        each.id: each.text.casefold() for each in await circle.records.contributions(ids)
+        each.id: each.text.casefold()
+        for each in await circle.records.contributions(ids)
     }
     words = asked.casefold().split()
 

@@ -125,7 +125,6 @@ class WithdrawnDocument(msgspec.Struct, frozen=True):
 
     node: str
     text: str
-    withdrawn: bool
     notice: str
     """What withdrawing does, and what it cannot do."""
 
@@ -232,36 +231,3 @@ class IntegratedDocument(msgspec.Struct, frozen=True):
     node: NodeDocument
     linked: list[str]
     """Keys of the nodes with an edge to it."""
-
-
-class WisdomDocument(msgspec.Struct, frozen=True):
-    """A consensus node near a thought."""
-
-    circle: str
-    key: str
-    label: str
-    status: str
-    resonance: float
-    """Of the thought with it, 0 to 1."""
-    resonance_score: float
-    """Of its contributions with each other."""
-    contributor_count: int
-    member_count: int
-    affirm: int
-    dissent: int
-
-
-class ConsensusMovement(msgspec.Struct, frozen=True):
-    """A consensus node that rises, falls or bursts, with the figures behind that."""
-
-    circle: str
-    key: str
-    label: str
-    pattern: Literal["rising", "falling", "burst"]
-    since: str
-    contributors_before: int
-    contributors: int
-    score_before: float
-    score: float
-    linked: list[str]
-    """The person's nodes that stand with it: what of it is alive here."""

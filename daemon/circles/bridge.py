@@ -8,8 +8,8 @@ Rules of this file:
 3. All devices of a person may follow at once: they write the same.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from consensus.result import ConsensusNode, Result
@@ -18,6 +18,7 @@ from crdt.errors import InvalidError, NotFoundError
 from crdt.graph_reader import GraphReader
 from crdt.ids import CircleId, NodeKey
 from crdt.records import Node
+from daemon.circles.details import Details
 from daemon.circles.following import (
     EDGE_TYPE,
     NODE_TYPE,
@@ -28,7 +29,8 @@ from daemon.circles.following import (
     kept,
     kept_key,
 )
-from daemon.circles.placement import Placement
+from daemon.circles.movement import Moment, Movement, movement
+from daemon.circles.placement import Placed, Placement
 from daemon.circles.ports import CirclePort, GraphPort, NotesPort
 from daemon.circles.preview import Embedded
 from daemon.circles.publishing import ledger
@@ -59,6 +61,15 @@ class Look:
         """Return a consensus node that is there."""
         return next(each for each in self.result.nodes if each.key == key)
 
+    def places(self, ids: Iterable[bytes]) -> Mapping[bytes, Standing]:
+        """Return with which consensus node each of some contributions stands."""
+        wanted = frozenset(ids)
+        return {
+            id_: self.standings[node.key]
+            for node in self.result.nodes
+            for id_ in wanted.intersection(node.members)
+        }
+
 
 class Bridge:
     """Joins the graph and the circles."""
@@ -75,6 +86,7 @@ class Bridge:
         gone.
         """
         self.placement = Placement()
+        self.details = Details()
         self._graph = graph
         self._notes = notes
         self._tell = tell
@@ -92,7 +104,7 @@ class Bridge:
             self._last[circle.id] = standings
             await self._follow(circle, standings)
             self._tell(circle.id, _differences(before or {}, standings))
-        await self.place(circle, result)
+        await self._place(circle, result)
         return Look(result, standings)
 
     async def find(self, circle: CirclePort, text: str) -> tuple[Look, ConsensusNode]:
@@ -136,11 +148,12 @@ class Bridge:
 
     async def integrate(
         self, circle: CirclePort, text: str, thought: NodeKey | None
-    ) -> NodeKey:
-        """Keep a consensus node in the graph, linked with a thought; return its key.
+    ) -> tuple[NodeKey, list[NodeKey]]:
+        """Keep a consensus node in the graph, linked with a thought.
 
-        Without a thought it is linked with those of the person that are part of it.
-        Raises `NotFoundError` for what is absent.
+        Return its key and those of the nodes that it is linked with; without a thought
+        these are the person's that are part of it. Raises `NotFoundError` for what is
+        absent.
         """
         look, found = await self.find(circle, text)
         if thought is not None:
@@ -148,30 +161,61 @@ class Bridge:
         await self._graph.write(keeping(circle.id, look.standings[found.key]))
         key = kept_key(found.key)
         if thought is None:
-            own = ((out.node, out.contribution.id) for out in await ledger(circle))
-            sources = [node for node, id_ in own if node and id_ in found.members]
-            sources = await self._graph.read(lambda reader: _present(reader, sources))
+            own = self.placement.linked(circle.id, found.key)
+            sources = await self._graph.read(lambda reader: present(reader, own))
         else:
             sources = [thought]
         for source in sources:
             await self._graph.write(PutEdge(source, key, EDGE_TYPE))
-        await self.place(circle, look.result)
-        return key
+        await self._place(circle, look.result)
+        return key, sources
 
-    async def place(self, circle: CirclePort, result: Result) -> None:
+    async def keeps(self, circle: CircleId) -> bool:
+        """Whether the graph keeps a consensus node of a circle."""
+        nodes = await self._graph.read(_kept_nodes)
+        return any(_circle_of(each) == circle for each in nodes)
+
+    async def history(
+        self, circle: CirclePort, consensus: bytes, since_ms: int
+    ) -> Sequence[Moment]:
+        """Return how a consensus node stood since a time, oldest first."""
+        found = await self._notes.histories(circle.id, (consensus,), since_ms)
+        return found[consensus]
+
+    async def movements(
+        self, circle: CirclePort, window_ms: int, now_ms: int
+    ) -> list[tuple[Standing, Movement]]:
+        """Return the consensus nodes that moved in a window, the largest first."""
+        look = await self.look(circle)
+        histories = await self._notes.histories(circle.id, look.standings, 0)
+        found = [
+            (standing, moved)
+            for key, standing in look.standings.items()
+            if (moved := movement(histories[key], window_ms, now_ms)) is not None
+        ]
+        return sorted(found, key=lambda pair: (-pair[0].contributor_count, pair[0].key))
+
+    def known(self, circle: CircleId) -> Mapping[bytes, Standing] | None:
+        """Return what resonated when somebody looked last in this run."""
+        return self._last.get(circle)
+
+    async def _place(self, circle: CirclePort, result: Result) -> None:
         """Note which of the person's nodes stand with which consensus nodes."""
         places = {id_: node.key for node in result.nodes for id_ in node.members}
-        pairs = [
-            (out.node, places[out.contribution.id])
+        placed = [
+            Placed(out.node, places[out.contribution.id])
             for out in await ledger(circle)
             if out.node is not None and out.contribution.id in places
         ]
-        kept_here = await self._graph.read(lambda reader: _links(reader, circle.id))
-        aliases = await self._notes.aliases(circle.id) if kept_here else {}
-        present = {node.key: node for node in result.nodes}
-        for node, consensus in kept_here:
-            pairs.append((node, heir(consensus, present, aliases) or consensus))
-        self.placement.put(circle.id, pairs)
+        links = await self._graph.read(lambda reader: _links(reader, circle.id))
+        if links:
+            aliases = await self._notes.aliases(circle.id)
+            there = {node.key: node for node in result.nodes}
+            for each in links:
+                present_key = heir(each.consensus, there, aliases)
+                if present_key is not None:
+                    placed.append(replace(each, consensus=present_key))
+        self.placement.put(circle.id, placed)
 
     async def _follow(
         self, circle: CirclePort, standings: Mapping[bytes, Standing]
@@ -212,19 +256,20 @@ def _kept_nodes(reader: GraphReader) -> list[Node]:
     return reader.nodes(limit=MOST_KEPT, node_type=NODE_TYPE)
 
 
-def _links(reader: GraphReader, circle: CircleId) -> list[tuple[NodeKey, bytes]]:
-    """Return (node, key of consensus node) of each link to a node that is kept."""
+def _links(reader: GraphReader, circle: CircleId) -> list[Placed]:
+    """Return the kept nodes of a circle and the nodes with an edge to them."""
     found = []
     for node in _kept_nodes(reader):
         what = kept(node)
         if what is not None and what.circle == circle:
-            found.append((node.key, what.consensus))
+            found.append(Placed(node.key, what.consensus, is_kept=True))
             edges = reader.edges(limit=MOST_KEPT, target=node.key, edge_type=EDGE_TYPE)
-            found += [(edge.source, what.consensus) for _, edge in edges]
+            found += [Placed(edge.source, what.consensus) for _, edge in edges]
     return found
 
 
-def _present(reader: GraphReader, keys: Iterable[NodeKey]) -> list[NodeKey]:
+def present(reader: GraphReader, keys: Iterable[NodeKey]) -> list[NodeKey]:
+    """Return those of some nodes that are not in the trash."""
     found = []
     for key in keys:
         try:

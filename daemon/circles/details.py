@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from consensus.contribution import Author, Contribution
 from consensus.keywords import keywords
@@ -22,11 +22,13 @@ class Detail:
     """Whether a contribution of this person is part of it."""
 
 
+@dataclass(slots=True)
 class Details:
     """The details of each circle's last result."""
 
-    def __init__(self) -> None:
-        self._known: dict[CircleId, tuple[bytes, Mapping[bytes, Detail]]] = {}
+    _known: dict[CircleId, tuple[bytes, Mapping[bytes, Detail]]] = field(
+        default_factory=dict
+    )
 
     async def of(self, circle: CirclePort, result: Result) -> Mapping[bytes, Detail]:
         """Return the details of a result's nodes by their keys."""

@@ -29,6 +29,8 @@ class Moment:
     time_ms: int
     score: int
     contributor_count: int
+    counted_authors: int
+    member_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def movement(history: Sequence[Moment], window_ms: int, now_ms: int) -> Movement
     inside = [each for each in history if start < each.time_ms <= now_ms]
     if not inside:
         return None
-    before = earlier[-1] if earlier else Moment(start, inside[0].score, 0)
+    before = earlier[-1] if earlier else Moment(start, inside[0].score, 0, 0, 0)
     known = [before, *inside] if earlier else inside
     burst = _burst(known, window_ms // PIECES)
     if burst is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from consensus.contribution import Author, Contribution, Reference
 from consensus.result import ConsensusNode, Result
@@ -13,8 +13,11 @@ from crdt.graph_reader import GraphReader
 from crdt.ids import CircleId, NodeKey
 from daemon.circles.movement import Moment
 from daemon.circles.preview import Embedded
+from daemon.circles.view import CircleView
 
 Answer = TypeVar("Answer")
+Stance: TypeAlias = Literal["affirm", "dissent"]
+"""What a member says of a consensus node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class RecordsPort(Protocol):
     def tally(self, consensus: bytes) -> tuple[int, int]:
         """Return how many members affirm a consensus node, and how many dissent."""
 
-    def own_vote(self, consensus: bytes) -> str | None:
-        """Return `affirm`, `dissent`, or None."""
+    def own_vote(self, consensus: bytes) -> Stance | None:
+        """Return what this person says of a consensus node, None if nothing."""
 
     async def contribute(self, contribution: Contribution, node: NodeKey) -> None:
         """Sign a record of this person, keep it durably and hand it on.
@@ -66,7 +69,7 @@ class RecordsPort(Protocol):
     async def retract(self, node: NodeKey) -> None:
         """Take back what was published of a node, durably, and hand that on."""
 
-    async def vote(self, consensus: bytes, vote: str | None) -> None:
+    async def vote(self, consensus: bytes, vote: Stance | None) -> None:
         """State that this person affirms or dissents, or neither."""
 
 
@@ -107,6 +110,55 @@ class CirclePort(Protocol):
         """What resonates in it."""
 
 
+class JoinedCircle(CirclePort, Protocol):
+    """A circle that this person is or was in, and what may be done with it."""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the person takes part."""
+
+    def alias(self, author: Author) -> str:
+        """Return how somebody who is or was a member is called."""
+
+    def overview(self) -> CircleView:
+        """Return the circle as it is shown."""
+
+    async def invite(self, uses: int, valid_seconds: int) -> tuple[str, int]:
+        """Return a ticket, and until when it holds, in Unix milliseconds."""
+
+    async def remove(self, member: Author) -> None:
+        """Remove somebody for good; raises a `RefusedError`."""
+
+    async def vouch(self, member: Author) -> None:
+        """Vouch for a member; raises a `RefusedError`."""
+
+    async def leave(self) -> None:
+        """Leave for good; raises a `RefusedError`."""
+
+
+class CirclesPort(Protocol):
+    """The circles of this person."""
+
+    async def found(self, name: str, preset: Preset, alias: str | None) -> JoinedCircle:
+        """Found a circle; raises `InvalidError` for a name that nobody could read."""
+
+    async def join(self, ticket: str, alias: str | None) -> JoinedCircle:
+        """Join the circle of a ticket.
+
+        Raises `InvalidError` for what is no ticket, `NotFoundError` if nobody answers,
+        `ConflictError` if the inviter refuses.
+        """
+
+    def all(self) -> Sequence[JoinedCircle]:
+        """Return the circles that this person is or was in."""
+
+    def circle(self, text: str) -> JoinedCircle:
+        """Return the circle with this id, beginning of an id, or name.
+
+        Raises `NotFoundError`.
+        """
+
+
 class MeaningPort(Protocol):
     """Turns texts into vectors."""
 
@@ -123,10 +175,10 @@ class NotesPort(Protocol):
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return which consensus node goes on as an earlier one did, by their keys."""
 
-    async def history(
-        self, circle: CircleId, consensus: bytes, since_ms: int
-    ) -> Sequence[Moment]:
-        """Return how a consensus node stood since a time, oldest first."""
+    async def histories(
+        self, circle: CircleId, keys: Iterable[bytes], since_ms: int
+    ) -> Mapping[bytes, Sequence[Moment]]:
+        """Return how consensus nodes stood since a time, oldest first."""
 
 
 class GraphPort(Protocol):

@@ -12,7 +12,8 @@ WINDOW = 7 * DAY
 def kind(*history: tuple[float, int, int]) -> str | None:
     """Return how a node moved; moments as (days ago, score, persons)."""
     moments = [
-        Moment(NOW - int(ago * DAY), score, persons) for ago, score, persons in history
+        Moment(NOW - int(ago * DAY), score, persons, persons, persons)
+        for ago, score, persons in history
     ]
     found = movement(moments, WINDOW, NOW)
     return None if found is None else found.kind
@@ -44,7 +45,10 @@ def test_what_moved(
 
 def test_the_figures_are_told() -> None:
     """A movement names since when, from what and to what."""
-    moments = [Moment(NOW - 9 * DAY, 7_000, 3), Moment(NOW - DAY, 7_200, 5)]
+    moments = [
+        Moment(NOW - 9 * DAY, 7_000, 3, 3, 3),
+        Moment(NOW - DAY, 7_200, 5, 5, 5),
+    ]
 
     found = movement(moments, WINDOW, NOW)
 
