@@ -37,7 +37,7 @@ async def get_circle(call: Call) -> web.Response:
 
 
 async def leave_circle(call: Call) -> web.Response:
-    """Leave a circle for good; what was published stays unless it is withdrawn."""
+    """Leave a circle for good; what was published takes no part any more."""
     circle = circle_of(call)
     await circle.leave()
     return json_response(circle_document(call, circle))

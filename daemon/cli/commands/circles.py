@@ -240,8 +240,7 @@ def _member_row(member: Document, aliases: dict[str, str]) -> tuple[str, ...]:
 def leave(session: Session, *, which: str | None, yes: bool) -> None:
     """Leave CIRCLE for good. Under this pseudonym there is no way back.
 
-    What you published stays readable for members; withdraw it first if it should not
-    take part any more.
+    What you published takes no part any more; members keep what they have read.
     """
     client = session.client()
     chosen = chosen_circle(client, which)
