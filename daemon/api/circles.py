@@ -4,9 +4,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from consensus.contribution import Author
 from consensus.rule import Preset
 from crdt.errors import InvalidError
+from crdt.ids import AuthorKey
 from daemon.api import circle_shapes as shapes
 from daemon.api.routing import Call, json_response
 from daemon.circles.ports import JoinedCircle
@@ -141,7 +141,7 @@ def _member_document(member: MemberView) -> shapes.MemberDocument:
     )
 
 
-def _person(call: Call) -> Author:
+def _person(call: Call) -> AuthorKey:
     """Return the member whom the path names by id."""
     text = call.path["person"]
     try:
@@ -150,4 +150,4 @@ def _person(call: Call) -> Author:
         found = b""
     if len(found) != 32:
         raise InvalidError("person", "must be the 64 hex digits of a member's id")
-    return found
+    return AuthorKey(found)

@@ -11,20 +11,27 @@ from typing import Final
 from aiohttp import web
 
 from consensus.result import ConsensusNode
+from consensus.vote import Choice
 from crdt.graph_reader import GraphReader
-from crdt.ids import NodeKey
+from crdt.ids import AuthorKey, NodeKey
 from daemon.api import consensus_shapes as shapes
 from daemon.api.circles import circle_of
 from daemon.api.nodes import document
 from daemon.api.paging import page_of
 from daemon.api.routing import Call, json_response
 from daemon.circles.bridge import Look, present
-from daemon.circles.details import Detail
+from daemon.circles.details import Detail, texts
 from daemon.circles.ports import JoinedCircle
 from daemon.circles.tree import Branch, Reach, Step, walk
 from daemon.interchange.timestamps import format_time, parse_time
 
 _ONE: Final = 10_000
+_CHOICES: Final[Mapping[shapes.Stance | None, Choice]] = {
+    "affirm": Choice.AFFIRM,
+    "dissent": Choice.DISSENT,
+    None: Choice.WITHDRAW,
+}
+_STANCES: Final = {choice: stance for stance, choice in _CHOICES.items()}
 _MOST_EDGES: Final = 1_000
 """Edges of a node that a walk follows."""
 
@@ -55,17 +62,19 @@ async def get_consensus(call: Call) -> web.Response:
     circle = circle_of(call)
     look, node = await call.service.bridge.find(circle, call.path["key"])
     shown = await _one(call, circle, look, node)
-    texts = await circle.records.contributions(node.members)
+    held = await texts(circle, node.members)
     members = [
         shapes.MemberText(
             id=each.id.hex(),
             author=each.author.hex(),
-            alias=circle.alias(each.author),
+            alias=circle.alias(AuthorKey(each.author)),
             mine=each.author == circle.records.author,
             text=each.text,
             epoch=each.epoch,
         )
-        for each in sorted(texts, key=lambda each: (each.id != node.label_id, each.id))
+        for each in sorted(
+            held.values(), key=lambda each: (each.id != node.label_id, each.id)
+        )
     ]
     fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
     return json_response(shapes.ConsensusDetail(**fields, members=members))
@@ -112,7 +121,7 @@ async def post_vote(call: Call) -> web.Response:
     circle = circle_of(call)
     bridge = call.service.bridge
     _, found = await bridge.find(circle, call.path["key"])
-    await circle.records.vote(found.key, content.vote)
+    await circle.records.vote(found.key, _CHOICES[content.vote])
     look, node = await bridge.find(circle, found.key.hex())
     return json_response(await _one(call, circle, look, node))
 
@@ -155,7 +164,7 @@ def _document(
         resonance_score=node.score / _ONE,
         affirm=standing.affirm,
         dissent=standing.dissent,
-        vote=circle.records.own_vote(node.key),
+        vote=_STANCES[circle.records.own_vote(node.key)],
         first_epoch=detail.first_epoch,
         last_epoch=detail.last_epoch,
         mine=detail.is_mine,
@@ -168,14 +177,12 @@ async def _with_words(
 ) -> list[ConsensusNode]:
     """Return the nodes whose texts have all words that are asked for."""
     ids = [id_ for node in nodes for id_ in node.members]
-    texts = {
-        each.id: each.text.casefold()
-        for each in await circle.records.contributions(ids)
-    }
+    held = await texts(circle, ids)
     words = asked.casefold().split()
 
     def has_words(node: ConsensusNode) -> bool:
-        whole = "\n".join(texts.get(id_, "") for id_ in node.members)
+        said = (held[id_].text for id_ in node.members if id_ in held)
+        whole = "\n".join(said).casefold()
         return all(word in whole for word in words)
 
     return [node for node in nodes if has_words(node)]

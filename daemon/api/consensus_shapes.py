@@ -1,12 +1,12 @@
 """What resonates in circles, and what is published to them, as documents."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
 from daemon.api.shapes import DEFAULT_LIMIT, Limit, NodeDocument, Request
 
-Choice = Literal["affirm", "dissent"]
+Stance: TypeAlias = Literal["affirm", "dissent"]
 
 
 class ContributionsQuery(Request, frozen=True):
@@ -53,7 +53,7 @@ class HistoryQuery(Request, frozen=True):
 class VoteContent(Request, frozen=True):
     """What the person says of a consensus node; null takes it back."""
 
-    vote: Choice | None
+    vote: Stance | None
 
 
 class IntegrateContent(Request, frozen=True):
@@ -150,7 +150,7 @@ class ConsensusDocument(msgspec.Struct, frozen=True):
     """How close in meaning they are, 0 to 1."""
     affirm: int
     dissent: int
-    vote: Choice | None
+    vote: Stance | None
     """What this person says of it."""
     first_epoch: int
     last_epoch: int

@@ -5,16 +5,15 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from crdt.ids import check_key
+from crdt.ids import AuthorKey, check_key
 from daemon.api import consensus_shapes as shapes
 from daemon.api.circles import circle_of
 from daemon.api.paging import page_of
 from daemon.api.routing import Call, json_response
-from daemon.circles import publishing
 from daemon.circles.following import Standing
 from daemon.circles.ports import JoinedCircle
 from daemon.circles.preview import CONSENT, WITHDRAWN, epoch_start_ms
-from daemon.circles.publishing import Out
+from daemon.circles.publishing import Out, says_the_same
 from daemon.interchange.timestamps import format_time
 
 
@@ -23,7 +22,7 @@ async def get_preview(call: Call) -> web.Response:
     circle = circle_of(call)
     node = call.service.reader.node(call.path["key"])
     record = await call.service.publishing.preview(circle, node)
-    there = await publishing.of_node(circle, node.key)
+    there = await call.service.publishing.of_node(circle, node.key)
     return json_response(
         shapes.PreviewDocument(
             circle=circle.id.hex(),
@@ -35,7 +34,7 @@ async def get_preview(call: Call) -> web.Response:
             model=record.model.hex(),
             epoch=record.epoch,
             week_of=format_time(epoch_start_ms(record.epoch)),
-            already=publishing.says_the_same(there, record),
+            already=says_the_same(there, record),
             notice=CONSENT,
         )
     )
@@ -63,6 +62,7 @@ async def list_contributions(call: Call) -> web.Response:
     """Answer what of this person is out in a circle, or what of everybody is."""
     query: shapes.ContributionsQuery = call.query
     circle = circle_of(call)
+    publishing = call.service.publishing
     found = await (
         publishing.ledger(circle) if query.mine else publishing.everything(circle)
     )
@@ -84,7 +84,7 @@ def _document(
     return shapes.ContributionDocument(
         id=contribution.id.hex(),
         author=contribution.author.hex(),
-        alias=circle.alias(contribution.author),
+        alias=circle.alias(AuthorKey(contribution.author)),
         mine=contribution.author == circle.records.author,
         text=contribution.text,
         node=out.node,

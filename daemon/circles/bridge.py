@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consensus.result import ConsensusNode, Result
+from consensus.vote import Tally
 from crdt.commands import PutEdge
 from crdt.errors import InvalidError, NotFoundError
 from crdt.graph_reader import GraphReader
@@ -204,7 +205,7 @@ class Bridge:
         places = {id_: node.key for node in result.nodes for id_ in node.members}
         placed = [
             Placed(out.node, places[out.contribution.id])
-            for out in await ledger(circle)
+            for out in await ledger(circle, self._notes)
             if out.node is not None and out.contribution.id in places
         ]
         links = await self._graph.read(lambda reader: _links(reader, circle.id))
@@ -232,7 +233,7 @@ class Bridge:
                 await self._graph.write(patch)
 
 
-def _standing(node: ConsensusNode, tally: tuple[int, int]) -> Standing:
+def _standing(node: ConsensusNode, tally: Tally) -> Standing:
     return Standing(
         key=node.key,
         label=node.label,
@@ -240,8 +241,8 @@ def _standing(node: ConsensusNode, tally: tuple[int, int]) -> Standing:
         score=node.score,
         contributor_count=node.contributor_count,
         member_count=len(node.members),
-        affirm=tally[0],
-        dissent=tally[1],
+        affirm=tally.affirm,
+        dissent=tally.dissent,
     )
 
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from consensus.contribution import Author, Contribution
+from consensus.contribution import Author, Contribution, decode_contribution
 from consensus.keywords import keywords
 from consensus.result import ConsensusNode, Result
+from crdt.circle_items import ItemKind
 from crdt.ids import CircleId
+from crdt.keys import SIGNATURE_BYTES
 from daemon.circles.ports import CirclePort
 
 
@@ -35,12 +37,23 @@ class Details:
         known = self._known.get(circle.id)
         if known is not None and known[0] == result.hash:
             return known[1]
-        contributions = await circle.records.live()
+        contributions = await circle.records.contributions()
         found = await asyncio.to_thread(
             details, result.nodes, contributions, circle.records.author
         )
         self._known[circle.id] = result.hash, found
         return found
+
+
+async def texts(
+    circle: CirclePort, ids: Sequence[bytes]
+) -> Mapping[bytes, Contribution]:
+    """Return those of some contributions that stand still, by their ids."""
+    items = await circle.records.load(ItemKind.CONTRIBUTION, ids)
+    decoded = await asyncio.to_thread(
+        lambda: [decode_contribution(each.content[:-SIGNATURE_BYTES]) for each in items]
+    )
+    return {each.id: each for each in decoded}
 
 
 def details(

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from consensus.contribution import Reference
 from crdt import circle_notes_store
 from crdt.database import Connection
 from crdt.ids import CircleId
 from daemon.circles.movement import Moment
+from daemon.circles.ports import LedgerEntry
 from daemon.owner import Owner
 
 Answer = TypeVar("Answer")
@@ -18,6 +20,15 @@ class StoredNotes:
     """The notes of a home that is served."""
 
     owner: Owner
+
+    async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
+        """Return which nodes this person's references stand for, as far as known."""
+        noted = await self._read(
+            lambda connection: circle_notes_store.read_ledger(connection, circle)
+        )
+        return {
+            each.reference: LedgerEntry(each.node_key, each.since_ms) for each in noted
+        }
 
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return which consensus node goes on as an earlier one did, by their keys."""

@@ -57,10 +57,11 @@ async def joining_graph(
 ) -> AsyncIterator[Joined]:
     """Give what joins graph and circles, at work until the block ends."""
     watching = Watching(graph.owner, is_watched)
-    bridge = Bridge(graph, StoredNotes(graph.owner), watching.tell)
+    notes = StoredNotes(graph.owner)
+    bridge = Bridge(graph, notes, watching.tell)
     task = asyncio.create_task(watching.run(bridge))
     try:
-        yield Joined(Publishing(meaning, wall_ms), bridge, watching)
+        yield Joined(Publishing(meaning, notes, wall_ms), bridge, watching)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

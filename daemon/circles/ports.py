@@ -2,22 +2,22 @@
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from consensus.contribution import Author, Contribution, Reference
+from consensus.contribution import Contribution, Reference
 from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
+from consensus.vote import Choice, Tally
+from crdt.circle_items import Item, ItemKind
 from crdt.commands import Executable
 from crdt.execution import Outcome
 from crdt.graph_reader import GraphReader
-from crdt.ids import CircleId, NodeKey
+from crdt.ids import AuthorKey, CircleId, NodeKey
 from daemon.circles.movement import Moment
 from daemon.circles.preview import Embedded
 from daemon.circles.view import CircleView
 
 Answer = TypeVar("Answer")
-Stance: TypeAlias = Literal["affirm", "dissent"]
-"""What a member says of a consensus node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RecordsPort(Protocol):
         """Which circle it is."""
 
     @property
-    def author(self) -> Author:
+    def author(self) -> AuthorKey:
         """The person's pseudonym in it."""
 
     def reference(self, node: NodeKey) -> Reference:
@@ -45,20 +45,25 @@ class RecordsPort(Protocol):
     def next_sequence(self) -> int:
         """Return the sequence of the person's next record."""
 
-    async def live(self, author: Author | None = None) -> Sequence[Contribution]:
-        """Return the contributions, of one author or of all, that are not withdrawn."""
+    async def contributions(self) -> Sequence[Contribution]:
+        """Return the contributions that stand, retractions too."""
 
-    async def contributions(self, ids: Iterable[bytes]) -> Sequence[Contribution]:
-        """Return some of the contributions that stand."""
+    async def contributions_of(self, author: AuthorKey) -> Sequence[Contribution]:
+        """Return what stands of one author, retractions too."""
 
-    async def ledger(self) -> Mapping[Reference, LedgerEntry]:
-        """Return which nodes this person's references stand for, as far as known."""
+    async def contribution(
+        self, author: AuthorKey, reference: Reference
+    ) -> Contribution | None:
+        """Return what stands under a reference of an author."""
 
-    def tally(self, consensus: bytes) -> tuple[int, int]:
+    async def load(self, kind: ItemKind, identities: Sequence[bytes]) -> Sequence[Item]:
+        """Return those of some items that there are still."""
+
+    def tally(self, key: bytes) -> Tally:
         """Return how many members affirm a consensus node, and how many dissent."""
 
-    def own_vote(self, consensus: bytes) -> Stance | None:
-        """Return what this person says of a consensus node, None if nothing."""
+    def own_vote(self, key: bytes) -> Choice:
+        """Return what this person says of a consensus node."""
 
     async def contribute(self, contribution: Contribution, node: NodeKey) -> None:
         """Sign a record of this person, keep it durably and hand it on.
@@ -67,10 +72,13 @@ class RecordsPort(Protocol):
         """
 
     async def retract(self, node: NodeKey) -> None:
-        """Take back what was published of a node, durably, and hand that on."""
+        """Take back what was published of a node, durably, and hand that on.
 
-    async def vote(self, consensus: bytes, vote: Stance | None) -> None:
-        """State that this person affirms or dissents, or neither."""
+        Raises `NotFoundError` if nothing of it is out.
+        """
+
+    async def vote(self, key: bytes, choice: Choice) -> None:
+        """Say what this person thinks of a consensus node, durably."""
 
 
 class CollectivePort(Protocol):
@@ -117,7 +125,7 @@ class JoinedCircle(CirclePort, Protocol):
     def is_active(self) -> bool:
         """Whether the person takes part."""
 
-    def alias(self, author: Author) -> str:
+    def alias(self, author: AuthorKey) -> str:
         """Return how somebody who is or was a member is called."""
 
     def overview(self) -> CircleView:
@@ -126,10 +134,10 @@ class JoinedCircle(CirclePort, Protocol):
     async def invite(self, uses: int, valid_seconds: int) -> tuple[str, int]:
         """Return a ticket, and until when it holds, in Unix milliseconds."""
 
-    async def remove(self, member: Author) -> None:
+    async def remove(self, member: AuthorKey) -> None:
         """Remove somebody for good; raises a `RefusedError`."""
 
-    async def vouch(self, member: Author) -> None:
+    async def vouch(self, member: AuthorKey) -> None:
         """Vouch for a member; raises a `RefusedError`."""
 
     async def leave(self) -> None:
@@ -170,7 +178,10 @@ class MeaningPort(Protocol):
 
 
 class NotesPort(Protocol):
-    """What this device noted of the consensus nodes of circles."""
+    """What this device noted of circles."""
+
+    async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
+        """Return which nodes this person's references stand for, as far as known."""
 
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return which consensus node goes on as an earlier one did, by their keys."""

@@ -9,15 +9,15 @@ Rules of this file:
 3. The text of a person is in no error and no log.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from consensus.contribution import Author, Contribution
+from consensus.contribution import Contribution
 from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import NodeKey
 from crdt.records import Node
-from daemon.circles.ports import CirclePort, MeaningPort
+from daemon.circles.ports import CirclePort, MeaningPort, NotesPort
 from daemon.circles.preview import (
     NOT_PUBLISHED,
     Pen,
@@ -48,6 +48,7 @@ class Publishing:
     """Publishes this person's thoughts to circles."""
 
     meaning: MeaningPort
+    notes: NotesPort
     wall_ms: Callable[[], int]
 
     async def preview(self, circle: CirclePort, node: Node) -> Contribution:
@@ -67,11 +68,11 @@ class Publishing:
         does, or `ConflictError` if the circle takes nothing from this person.
         """
         contribution = await self.preview(circle, node)
-        there = await of_node(circle, node.key)
+        there = await self.of_node(circle, node.key)
         if there is not None and says_the_same(there, contribution):
             return there, False
         await circle.records.contribute(contribution, node.key)
-        out = await of_node(circle, node.key)
+        out = await self.of_node(circle, node.key)
         if out is None:
             message = (
                 "It was kept and taken back at once by another device of yours:"
@@ -85,11 +86,30 @@ class Publishing:
 
         Raises `NotFoundError` if nothing of it is out.
         """
-        out = await of_node(circle, key)
+        out = await self.of_node(circle, key)
         if out is None:
             raise NotFoundError(NOT_PUBLISHED)
         await circle.records.retract(key)
         return out
+
+    async def ledger(self, circle: CirclePort) -> list[Out]:
+        """Return everything of this person that is out, the newest first."""
+        return await ledger(circle, self.notes)
+
+    async def everything(self, circle: CirclePort) -> list[Out]:
+        """Return everything that is out, whoever said it, the newest first."""
+        contributions = await circle.records.contributions()
+        return await _out(circle, self.notes, contributions)
+
+    async def of_node(self, circle: CirclePort, key: NodeKey) -> Out | None:
+        """Return what is out of a node, None if nothing is."""
+        records = circle.records
+        reference = records.reference(key)
+        found = await records.contribution(records.author, reference)
+        if found is None:
+            return None
+        out = await _out(circle, self.notes, (found,))
+        return replace(out[0], node=key) if out else None
 
     async def resonance(
         self, circle: CirclePort, vector: bytes, model: bytes
@@ -112,30 +132,6 @@ class Publishing:
         return out
 
 
-async def ledger(circle: CirclePort) -> list[Out]:
-    """Return everything of this person that is out in a circle, the newest first."""
-    return await _out(circle, circle.records.author)
-
-
-async def everything(circle: CirclePort) -> list[Out]:
-    """Return everything that is out in a circle, whoever said it, the newest first."""
-    return await _out(circle, None)
-
-
-async def of_node(circle: CirclePort, key: NodeKey) -> Out | None:
-    """Return what is out of a node, None if nothing is."""
-    reference = circle.records.reference(key)
-    found = await ledger(circle)
-    return next(
-        (
-            replace(out, node=key)
-            for out in found
-            if out.contribution.reference == reference
-        ),
-        None,
-    )
-
-
 def says_the_same(there: Out | None, wanted: Contribution) -> bool:
     """Whether publishing a record would change nothing of what is out of its node."""
     return there is not None and (
@@ -144,16 +140,24 @@ def says_the_same(there: Out | None, wanted: Contribution) -> bool:
     )
 
 
-async def _out(circle: CirclePort, author: Author | None) -> list[Out]:
-    noted = await circle.records.ledger()
+async def ledger(circle: CirclePort, notes: NotesPort) -> list[Out]:
+    """Return everything of this person that is out in a circle, the newest first."""
+    records = circle.records
+    return await _out(circle, notes, await records.contributions_of(records.author))
+
+
+async def _out(
+    circle: CirclePort, notes: NotesPort, contributions: Iterable[Contribution]
+) -> list[Out]:
+    noted = await notes.published(circle.id)
     found = []
-    for each in await circle.records.live(author):
+    for each in contributions:
         is_mine = each.author == circle.records.author
         entry = noted.get(each.reference) if is_mine else None
-        if entry is None:
-            found.append(Out(each, None, epoch_start_ms(each.epoch)))
-        else:
+        if entry is not None and each.is_live:
             found.append(Out(each, entry.node, entry.since_ms))
+        elif each.is_live:
+            found.append(Out(each, None, epoch_start_ms(each.epoch)))
     return sorted(found, key=lambda out: (-out.since_ms, out.contribution.id))
 
 

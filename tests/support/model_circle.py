@@ -19,14 +19,17 @@ from consensus.invitations import InviteTree
 from consensus.resonance import Resonance
 from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
+from consensus.vote import Choice, Tally
+from crdt.circle_items import Item, ItemKind, ItemName
 from crdt.closeness import from_bytes, resonances
-from crdt.ids import CircleId, NodeKey
-from daemon.circles.ports import LedgerEntry, Stance
+from crdt.ids import AuthorKey, CircleId, NodeKey
+from daemon.circles.movement import Moment
+from daemon.circles.ports import LedgerEntry
 from daemon.circles.preview import Embedded
 from tests.support.contributions import CIRCLE, MODELS, author, reference
 from tests.support.stand_in_model import vector
 
-ME: Final = author("me")
+ME: Final = AuthorKey(author("me"))
 THE_CIRCLE: Final = CircleId(CIRCLE)
 EPOCH: Final = 2_900
 NOW_MS: Final = EPOCH * 604_800_000 + 1_000
@@ -41,15 +44,38 @@ class StandInMeaning:
 
 
 @dataclass
+class ModelNotes:
+    """What is noted of a circle."""
+
+    records: "ModelRecords"
+    known_aliases: dict[bytes, bytes] = field(default_factory=dict)
+    known_history: list[Moment] = field(default_factory=list)
+
+    async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
+        """Return what was noted."""
+        return dict(self.records.noted)
+
+    async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
+        """Return what a test has set."""
+        return self.known_aliases
+
+    async def histories(
+        self, circle: CircleId, keys: Iterable[bytes], since_ms: int
+    ) -> Mapping[bytes, Sequence[Moment]]:
+        """Return what a test has set."""
+        return dict.fromkeys(keys, self.known_history)
+
+
+@dataclass
 class ModelRecords:
     """The items of the circle."""
 
     circle: CircleId = THE_CIRCLE
-    author: Author = ME
+    author: AuthorKey = ME
     held: dict[tuple[Author, Reference], Contribution] = field(default_factory=dict)
     noted: dict[Reference, LedgerEntry] = field(default_factory=dict)
-    tallies: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-    votes: dict[bytes, Stance | None] = field(default_factory=dict)
+    tallies: dict[bytes, Tally] = field(default_factory=dict)
+    votes: dict[bytes, Choice] = field(default_factory=dict)
 
     def reference(self, node: NodeKey) -> Reference:
         """Return the hash of a node's key."""
@@ -59,30 +85,35 @@ class ModelRecords:
         """Return one more than the largest."""
         return 1 + max((each.sequence for each in self.held.values()), default=0)
 
-    async def live(self, author: Author | None = None) -> Sequence[Contribution]:
-        """Return what is not withdrawn."""
+    async def contributions(self) -> Sequence[Contribution]:
+        """Return everything."""
+        return list(self.held.values())
+
+    async def contributions_of(self, author: AuthorKey) -> Sequence[Contribution]:
+        """Return what somebody said."""
+        return [each for each in self.held.values() if each.author == author]
+
+    async def contribution(
+        self, author: AuthorKey, reference: Reference
+    ) -> Contribution | None:
+        """Return what stands under a reference."""
+        return self.held.get((author, reference))
+
+    async def load(self, kind: ItemKind, identities: Sequence[bytes]) -> Sequence[Item]:
+        """Return some of what stands, with a signature that is none."""
         return [
-            each
+            Item(kind, ItemName(each.epoch, each.id), each.encoded + bytes(64))
             for each in self.held.values()
-            if each.is_live and author in (None, each.author)
+            if each.id in identities
         ]
 
-    async def contributions(self, ids: Iterable[bytes]) -> Sequence[Contribution]:
-        """Return some of what stands."""
-        wanted = set(ids)
-        return [each for each in self.held.values() if each.id in wanted]
-
-    async def ledger(self) -> Mapping[Reference, LedgerEntry]:
-        """Return what was noted."""
-        return dict(self.noted)
-
-    def tally(self, consensus: bytes) -> tuple[int, int]:
+    def tally(self, key: bytes) -> Tally:
         """Return what a test has set."""
-        return self.tallies.get(consensus, (0, 0))
+        return self.tallies.get(key, Tally())
 
-    def own_vote(self, consensus: bytes) -> Stance | None:
+    def own_vote(self, key: bytes) -> Choice:
         """Return what was voted."""
-        return self.votes.get(consensus)
+        return self.votes.get(key, Choice.WITHDRAW)
 
     async def contribute(self, contribution: Contribution, node: NodeKey) -> None:
         """Hold a record."""
@@ -105,9 +136,9 @@ class ModelRecords:
         self.held[ME, named] = gone
         self.noted.pop(named, None)
 
-    async def vote(self, consensus: bytes, vote: Stance | None) -> None:
+    async def vote(self, key: bytes, choice: Choice) -> None:
         """Remember a vote."""
-        self.votes[consensus] = vote
+        self.votes[key] = choice
 
 
 @dataclass
@@ -128,16 +159,14 @@ class ModelCollective:
         self, vector: bytes, model: bytes, limit: int
     ) -> Sequence[tuple[Contribution, int]]:
         """Return the nearest, one by one."""
-        found = [
-            (each, near(each.vector, vector)) for each in await self.records.live()
-        ]
+        found = [(each, near(each.vector, vector)) for each in _live(self.records)]
         return sorted(found, key=lambda pair: -pair[1])[:limit]
 
     async def nodes_near(
         self, vector: bytes, model: bytes, limit: int
     ) -> Sequence[tuple[ConsensusNode, int]]:
         """Return nodes by their nearest member."""
-        held = {each.id: each for each in await self.records.live()}
+        held = {each.id: each for each in _live(self.records)}
         found = [
             (node, max(near(held[id_].vector, vector) for id_ in node.members))
             for node in (await self.result()).nodes
@@ -176,6 +205,10 @@ class ModelCircle:
         )
         self.records.held[made.author, made.reference] = made
         return made
+
+
+def _live(records: ModelRecords) -> list[Contribution]:
+    return [each for each in records.held.values() if each.is_live]
 
 
 def near(left: bytes, right: bytes) -> int:

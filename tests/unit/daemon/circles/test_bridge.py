@@ -2,18 +2,19 @@
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
 
+from consensus.vote import Tally
 from crdt.commands import DeleteNode, Executable, PutNode
 from crdt.database import Database
 from crdt.errors import InvalidError, NotFoundError
 from crdt.execution import Outcome
 from crdt.graph_reader import GraphReader
-from crdt.ids import CircleId, NodeKey
+from crdt.ids import NodeKey
 from crdt.records import Node
 from crdt.replica import Replica
 from daemon.circles.bridge import Bridge
@@ -21,7 +22,7 @@ from daemon.circles.following import EDGE_TYPE, FADED, Standing, kept_key
 from daemon.circles.movement import Moment
 from daemon.circles.publishing import Publishing
 from daemon.owner import Owner
-from tests.support.model_circle import NOW_MS, ModelCircle, StandInMeaning
+from tests.support.model_circle import NOW_MS, ModelCircle, ModelNotes, StandInMeaning
 from tests.support.replicas import (
     SPACE_KEYS,
     START_MS,
@@ -42,13 +43,12 @@ class Desk:
     reader: GraphReader
     circle: ModelCircle = field(default_factory=ModelCircle)
     told: list[Standing | bytes] = field(default_factory=list)
-    known_aliases: dict[bytes, bytes] = field(default_factory=dict)
-    known_history: list[Moment] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Build the bridge."""
-        self.bridge = Bridge(self, self, lambda _, changed: self.told.extend(changed))
-        self.publishing = Publishing(StandInMeaning(), lambda: NOW_MS)
+        notes = self.notes = ModelNotes(self.circle.records)
+        self.bridge = Bridge(self, notes, lambda _, changed: self.told.extend(changed))
+        self.publishing = Publishing(StandInMeaning(), notes, lambda: NOW_MS)
 
     async def write(self, command: Executable) -> Outcome:
         """Write to the graph."""
@@ -57,16 +57,6 @@ class Desk:
     async def read(self, question: Callable[[GraphReader], Answer], /) -> Answer:
         """Read the graph."""
         return question(self.reader)
-
-    async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
-        """Return what a test has set."""
-        return self.known_aliases
-
-    async def histories(
-        self, circle: CircleId, keys: Iterable[bytes], since_ms: int
-    ) -> Mapping[bytes, Sequence[Moment]]:
-        """Return what a test has set."""
-        return dict.fromkeys(keys, self.known_history)
 
     async def publish(self, key: str, label: str) -> None:
         """Put a thought and publish it."""
@@ -119,7 +109,7 @@ async def test_a_look_tells_what_changed_once(desk: Desk) -> None:
     await desk.bridge.look(desk.circle)
     assert len(desk.told) == 1
 
-    desk.circle.records.tallies[key] = (2, 1)
+    desk.circle.records.tallies[key] = Tally(2, 1)
     await desk.bridge.look(desk.circle)
     latest = desk.told[-1]
     assert isinstance(latest, Standing)
@@ -197,7 +187,7 @@ async def test_finding_by_key(desk: Desk) -> None:
     desk.say("abc")
     key = await desk.only_key()
     former = bytes([7]) * 32
-    desk.known_aliases[former] = key
+    desk.notes.known_aliases[former] = key
 
     for text in (key.hex(), key.hex()[:8], key.hex().upper(), former.hex()):
         _, found = await desk.bridge.find(desk.circle, text)
@@ -250,7 +240,7 @@ async def test_movements(desk: Desk) -> None:
     desk.say("abc")
     assert await desk.bridge.movements(desk.circle, 1_000, NOW_MS) == []
 
-    desk.known_history = [
+    desk.notes.known_history = [
         Moment(NOW_MS - 5_000, 7_000, 3, 3, 3),
         Moment(NOW_MS - 10, 7_000, 5, 5, 5),
     ]
@@ -258,4 +248,7 @@ async def test_movements(desk: Desk) -> None:
 
     assert standing.key == await desk.only_key()
     assert moved.kind == "rising"
-    assert await desk.bridge.history(desk.circle, standing.key, 0) == desk.known_history
+    assert (
+        await desk.bridge.history(desk.circle, standing.key, 0)
+        == desk.notes.known_history
+    )

@@ -5,14 +5,14 @@ import pytest
 from crdt.errors import InvalidError, NotFoundError
 from crdt.ids import NodeKey
 from crdt.records import Node
-from daemon.circles.publishing import (
-    Publishing,
-    everything,
-    ledger,
-    of_node,
-    says_the_same,
+from daemon.circles.publishing import Publishing, says_the_same
+from tests.support.model_circle import (
+    ME,
+    NOW_MS,
+    ModelCircle,
+    ModelNotes,
+    StandInMeaning,
 )
-from tests.support.model_circle import ME, NOW_MS, ModelCircle, StandInMeaning
 
 MILL = "the old mill should be a place for all"
 
@@ -24,9 +24,9 @@ def circle() -> ModelCircle:
 
 
 @pytest.fixture
-def publishing() -> Publishing:
+def publishing(circle: ModelCircle) -> Publishing:
     """Publishes at a fixed moment."""
-    return Publishing(StandInMeaning(), lambda: NOW_MS)
+    return Publishing(StandInMeaning(), ModelNotes(circle.records), lambda: NOW_MS)
 
 
 def node(key: str, label: str) -> Node:
@@ -39,7 +39,7 @@ async def test_what_is_shown_is_what_goes_out(
 ) -> None:
     """The record of the preview is the record that members get, byte for byte."""
     shown = await publishing.preview(circle, node("mill", MILL))
-    assert await everything(circle) == []
+    assert await publishing.everything(circle) == []
 
     out, is_news = await publishing.publish(circle, node("mill", MILL))
 
@@ -61,7 +61,9 @@ async def test_the_same_again_is_no_news(
 
     changed, is_news = await publishing.publish(circle, node("mill", MILL + " now"))
     assert is_news
-    assert [out.contribution for out in await ledger(circle)] == [changed.contribution]
+    assert [out.contribution for out in await publishing.ledger(circle)] == [
+        changed.contribution
+    ]
 
 
 async def test_withdrawing(circle: ModelCircle, publishing: Publishing) -> None:
@@ -71,7 +73,7 @@ async def test_withdrawing(circle: ModelCircle, publishing: Publishing) -> None:
     gone = await publishing.withdraw(circle, NodeKey("mill"))
 
     assert gone.contribution.text == MILL
-    assert await ledger(circle) == []
+    assert await publishing.ledger(circle) == []
     with pytest.raises(NotFoundError):
         await publishing.withdraw(circle, NodeKey("mill"))
 
@@ -83,14 +85,14 @@ async def test_the_ledger_is_ones_own(
     circle.say("ada", MILL)
     await publishing.publish(circle, node("weir", "the weir turns"))
 
-    (out,) = await ledger(circle)
+    (out,) = await publishing.ledger(circle)
 
     assert (out.node, out.since_ms) == ("weir", NOW_MS)
-    assert len(await everything(circle)) == 2
+    assert len(await publishing.everything(circle)) == 2
     circle.records.noted.clear()
-    (out,) = await ledger(circle)
+    (out,) = await publishing.ledger(circle)
     assert out.node is None
-    known = await of_node(circle, NodeKey("weir"))
+    known = await publishing.of_node(circle, NodeKey("weir"))
     assert known is not None
     assert known.node == "weir"
 
