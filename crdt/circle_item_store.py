@@ -5,13 +5,12 @@ too is ever written, so that a row always is the newest of its author and slot.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
 
 from crdt.circle_items import Item, ItemKind, ItemName
-from crdt.circle_standing import Placed
+from crdt.circle_standing import Placed, StoredItem
 from crdt.circle_store import CIRCLE_NUMBER
 from crdt.ids import AuthorKey, CircleId
 
@@ -19,12 +18,18 @@ _SEQUENCE_BYTES: Final = 8
 _SLOT: Final = f"circle = {CIRCLE_NUMBER} AND kind = ? AND author = ? AND slot = ?"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredItem:
-    """A record and where it stands."""
-
-    placed: Placed
-    content: bytes
+def read_items(
+    connection: apsw.Connection, circle: CircleId, kind: ItemKind
+) -> list[StoredItem]:
+    """Return the records of a kind, of former members too."""
+    return [
+        StoredItem(kind, _placed(author, slot, sequence, epoch, identity), content)
+        for author, slot, sequence, epoch, identity, content in connection.execute(
+            "SELECT author, slot, sequence, epoch, hash, content FROM circle_item"
+            f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
+            (circle, int(kind)),
+        )
+    ]
 
 
 def read_places(
@@ -32,8 +37,8 @@ def read_places(
 ) -> list[Placed]:
     """Return where the records of a kind stand, of former members too."""
     return [
-        _placed(*row)
-        for row in connection.execute(
+        _placed(author, slot, sequence, epoch, identity)
+        for author, slot, sequence, epoch, identity in connection.execute(
             "SELECT author, slot, sequence, epoch, hash FROM circle_item"
             f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
             (circle, int(kind)),
@@ -41,16 +46,19 @@ def read_places(
     ]
 
 
-def read_items(
-    connection: apsw.Connection, circle: CircleId, kind: ItemKind
+def read_items_of(
+    connection: apsw.Connection, circle: CircleId, authors: Iterable[AuthorKey]
 ) -> list[StoredItem]:
-    """Return the records of a kind, of former members too."""
+    """Return all records of some authors."""
     return [
-        StoredItem(_placed(author, slot, sequence, epoch, hash_), content)
-        for author, slot, sequence, epoch, hash_, content in connection.execute(
-            "SELECT author, slot, sequence, epoch, hash, content FROM circle_item"
-            f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
-            (circle, int(kind)),
+        StoredItem(
+            ItemKind(kind), _placed(author, slot, sequence, epoch, identity), content
+        )
+        for author in authors
+        for kind, slot, sequence, epoch, identity, content in connection.execute(
+            "SELECT kind, slot, sequence, epoch, hash, content FROM circle_item"
+            f" WHERE circle = {CIRCLE_NUMBER} AND kind IN (1, 2, 3) AND author = ?",
+            (circle, author),
         )
     ]
 
@@ -76,7 +84,6 @@ def read_items_at(
 def write_items(
     connection: apsw.Connection,
     circle: CircleId,
-    kind: ItemKind,
     items: Iterable[StoredItem],
 ) -> None:
     """Store records, each in place of the one in its slot."""
@@ -87,7 +94,7 @@ def write_items(
         [
             (
                 circle,
-                int(kind),
+                int(each.kind),
                 each.placed.author,
                 each.placed.slot,
                 each.placed.sequence.to_bytes(_SEQUENCE_BYTES),

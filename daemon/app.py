@@ -32,7 +32,7 @@ from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
 from daemon.api.service import Service
 from daemon.api.state import VERSION
-from daemon.circles.opening import Graph, joining_graph
+from daemon.circles.graph_side import Graph, joining_graph
 from daemon.circles.ports import JoinedCircle
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog

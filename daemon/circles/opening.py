@@ -1,67 +1,67 @@
-"""What joins the person's graph and the circles, for one home that is served."""
+"""How a circle's records come into the store, and out of it when the program starts."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeVar
-
-from crdt.commands import Executable
-from crdt.execution import Outcome
-from crdt.graph_reader import GraphReader
-from daemon.circles.bridge import Bridge
-from daemon.circles.notes import StoredNotes
-from daemon.circles.ports import MeaningPort
-from daemon.circles.publishing import Publishing
-from daemon.circles.watching import Watching
-from daemon.owner import Owner
-
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """The graph of a home that is served."""
-
-    owner: Owner
-    reader: GraphReader
-    threads: ThreadPoolExecutor
-    """One thread: a reader is used by one thread at a time."""
-
-    async def write(self, command: Executable) -> Outcome:
-        """Carry out a command durably."""
-        return await self.owner.write(command)
-
-    async def read(self, question: Callable[[GraphReader], Answer], /) -> Answer:
-        """Ask the reader, in its thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, question, self.reader)
+from crdt.circle_item_store import read_items, read_places, read_quarantine
+from crdt.circle_items import ItemKind
+from crdt.circle_keys import circle_identity, decode_circle_keys, encode_circle_keys
+from crdt.circle_membership import CircleMembership
+from crdt.circle_roster import decode_founding, present_members
+from crdt.circle_store import (
+    StoredCircle,
+    read_circle_statements,
+    write_circle,
+    write_circle_statements,
+)
+from crdt.database import Connection
+from crdt.identity import Identity
+from crdt.statement import decode_statement
+from daemon.circles.keeping import Clocks, Keeping
+from daemon.circles.records import CircleRecords
+from daemon.circles.sets import Sets
+from daemon.circles.shelf import Shelf
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What deals with circles on behalf of the graph."""
+async def begin_circle(
+    shelf: Shelf, founding: bytes, membership: CircleMembership
+) -> None:
+    """Make a circle durable that this person founded, or was let into."""
+    circle = membership.circle
+    stored = StoredCircle(circle, founding, encode_circle_keys(membership.keys))
+    statements = [(each.hash, each.encoded) for each in membership.statements.values()]
 
-    publishing: Publishing
-    bridge: Bridge
-    watching: Watching
+    def write(connection: Connection) -> None:
+        write_circle(connection, stored)
+        write_circle_statements(connection, circle, statements)
+
+    await shelf.write(write)
 
 
-@asynccontextmanager
-async def joining_graph(
-    graph: Graph,
-    meaning: MeaningPort,
-    wall_ms: Callable[[], int],
-    is_watched: Callable[[], bool],
-) -> AsyncIterator[Joined]:
-    """Give what joins graph and circles, at work until the block ends."""
-    watching = Watching(graph.owner, is_watched)
-    notes = StoredNotes(graph.owner)
-    bridge = Bridge(graph, notes, watching.tell)
-    task = asyncio.create_task(watching.run(bridge))
-    try:
-        yield Joined(Publishing(meaning, notes, wall_ms), bridge, watching)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+async def open_circle(
+    shelf: Shelf, stored: StoredCircle, identity: Identity, clocks: Clocks
+) -> CircleRecords:
+    """Return a circle's records as the store has them.
+
+    `identity` is this device's own, of which who it is in the circle follows.
+    """
+    own = circle_identity(identity, decode_founding(stored.founding, stored.id))
+
+    def read(connection: Connection) -> Keeping:
+        statements = read_circle_statements(connection, stored.id)
+        membership = CircleMembership.of(
+            own.author,
+            decode_circle_keys(stored.keys),
+            [decode_statement(encoded) for _, encoded in statements],
+        )
+        members = frozenset(present_members(membership.roster))
+        sets = Sets()
+        sets.load_places(
+            place
+            for place in read_places(connection, stored.id, ItemKind.CONTRIBUTION)
+            if place.author in members
+        )
+        for kind in (ItemKind.CARD, ItemKind.VOTE):
+            items = read_items(connection, stored.id, kind)
+            sets.load(each for each in items if each.placed.author in members)
+        quarantined = read_quarantine(connection, stored.id)
+        return Keeping(shelf, membership, clocks, sets, quarantined, members)
+
+    return CircleRecords(own, await shelf.read(read))
