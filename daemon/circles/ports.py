@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from consensus.contribution import Contribution, Reference
+from consensus.contribution import Author, Contribution, Reference
 from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
 from consensus.vote import Choice, Tally
@@ -88,7 +88,11 @@ class CollectivePort(Protocol):
         """Return the consensus of what stands now."""
 
     async def nearest(
-        self, vector: bytes, model: bytes, limit: int
+        self,
+        vector: bytes,
+        model: bytes,
+        limit: int,
+        but_not_by: Author | None = None,
     ) -> Sequence[tuple[Contribution, int]]:
         """Return the contributions nearest in meaning, with their resonance in bp."""
 

@@ -29,8 +29,6 @@ from daemon.circles.preview import (
 
 PATIENCE_SECONDS: Final = 60.0
 """How long whoever publishes waits for the model."""
-_NEAREST: Final = 64
-"""Contributions that are looked at for one that somebody else made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +116,9 @@ class Publishing:
 
         None if nobody else contributed anything that can be compared.
         """
-        found = await circle.collective.nearest(vector, model, _NEAREST)
         me = circle.records.author
-        return max((near for each, near in found if each.author != me), default=None)
+        found = await circle.collective.nearest(vector, model, 1, me)
+        return next((near for _, near in found), None)
 
     async def publish_if_resonant(
         self, circle: CirclePort, node: Node, resonance_bp: int | None

@@ -156,10 +156,18 @@ class ModelCollective:
         return engine.result(InviteTree({}))
 
     async def nearest(
-        self, vector: bytes, model: bytes, limit: int
+        self,
+        vector: bytes,
+        model: bytes,
+        limit: int,
+        but_not_by: Author | None = None,
     ) -> Sequence[tuple[Contribution, int]]:
         """Return the nearest, one by one."""
-        found = [(each, near(each.vector, vector)) for each in _live(self.records)]
+        found = [
+            (each, near(each.vector, vector))
+            for each in _live(self.records)
+            if each.author != but_not_by
+        ]
         return sorted(found, key=lambda pair: -pair[1])[:limit]
 
     async def nodes_near(
