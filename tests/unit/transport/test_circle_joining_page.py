@@ -77,8 +77,6 @@ def test_the_page_lists_the_fields() -> None:
     for kind in (Ticket, Question, Piece, Gift, Told):
         row = rf"^{kind.__name__} +:= \[(.+)\]$"
         (fields,) = re.findall(row, grammar, re.MULTILINE)
-            rf"^{kind.__name__} +:= \[(.+)\]$", grammar, re.MULTILINE
-        )
         named = [each.strip() for each in fields.split(",")]
         if kind in (Piece, Told):
             tag = msgspec.inspect.type_info(kind).tag  # type: ignore[attr-defined]  # of structs
