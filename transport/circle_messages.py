@@ -83,7 +83,6 @@ class Question(
     """The pseudonym of the person in this circle."""
     hpke_key: _Key
     """To which answers and the circle's keys are sealed."""
-    client_id: Annotated[int, msgspec.Meta(ge=1, lt=1 << 32)]
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_BYTES)]
     """The alias."""
     consent: Annotated[

@@ -48,7 +48,6 @@ APPLICANT: Final = Question(
     nonce=bytes(16),
     public_key=SigningKey(b"j" * 32).public_key,
     hpke_key=hpke_public_key(JOINER_HPKE_SEED),
-    client_id=7,
     name="member-4a4a",
     consent=b"c" * 64,
     card=b"where the joiner is",
