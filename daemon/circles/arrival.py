@@ -8,51 +8,71 @@ Rules of this file:
    record is known, replaced, or too much now says nothing against whoever sent it.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from consensus.contribution import (
-    MAX_RECORD_BYTES,
-    Contribution,
-    decode_contribution,
-    verify_contribution,
-)
 from consensus.errors import InvalidRecordError
-from consensus.vote import MAX_VOTE_BYTES, Vote, decode_vote, verify_vote
-from crdt.circle_card import Card, MAX_CARD_BYTES, decode_card
-from crdt.circle_items import Item, ItemKind, ItemName
+from crdt.circle_items import Item, ItemKind
 from crdt.circle_standing import Placed, Standing
 from crdt.errors import ForgedError, MalformedError
 from crdt.ids import AuthorKey, CircleId
-from crdt.keys import SIGNATURE_BYTES
+from daemon.circles.forms import FORMS, Value
+from daemon.circles.refusals import Refusal
 
-Value: TypeAlias = Card | Contribution | Vote
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A record that may stand, for all that it says itself."""
+
+    item: Item
+    placed: Placed
+    value: Value
 
 
-class Refusal(StrEnum):
-    """Why something was not taken; the value is what it is counted by."""
+Judgement: TypeAlias = Arrived | Refusal
 
-    SIZE = "size"
-    VERSION = "version"
-    FORM = "form"
-    ENCODING = "encoding"
-    SEQUENCE = "sequence"
-    UTF8 = "utf8"
-    TEXT = "text"
-    MODEL = "model"
-    VECTOR = "vector"
-    CIRCLE = "circle"
-    """It belongs to another circle."""
-    AUTHOR = "author"
-    """Its author is no member, as far as is known here and now."""
-    SIGNATURE = "signature"
-    STATEMENT = "statement"
-    """The roster does not accept it, or has no room for it."""
-    DUPLICATE = "duplicate"
-    SUPERSEDED = "superseded"
-    BEYOND_BOUND = "beyond_bound"
-    QUARANTINED = "quarantined"
-    RATE = "rate"
-    """There are too many of its author just now."""
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What records of one kind are judged by."""
+
+    circle: CircleId
+    kind: ItemKind
+    standing: Standing
+    members: Container[AuthorKey]
+    quarantined: Container[bytes]
+    """Ids of records that are not to be taken."""
+
+    def judge_all(self, contents: Iterable[bytes]) -> list[Judgement]:
+        """Return what becomes of each record, as if it were the only one."""
+        return [self.judge(content) for content in contents]
+
+    def judge(self, content: bytes) -> Judgement:
+        """Return a record that may come to stand, or why it does not."""
+        form = FORMS[self.kind]
+        if len(content) > form.most_bytes:
+            return Refusal.SIZE
+        try:
+            written = form.read(content)
+        except InvalidRecordError as error:
+            return Refusal(error.fault)
+        except MalformedError:
+            return Refusal.FORM
+        except ForgedError:
+            return Refusal.SIGNATURE
+        placed = written.placed
+        if placed.name.id in self.quarantined:
+            return Refusal.QUARANTINED
+        if written.circle != self.circle:
+            return Refusal.CIRCLE
+        fall = self.standing.fall_of(placed)
+        if fall is not None:
+            return Refusal(fall)
+        if placed.author not in self.members:
+            return Refusal.AUTHOR
+        try:
+            written.verify()
+        except ForgedError:
+            return Refusal.SIGNATURE
+        return Arrived(Item(self.kind, placed.name, content), placed, written.value)

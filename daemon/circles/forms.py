@@ -14,17 +14,15 @@ from consensus.contribution import (
     verify_contribution,
 )
 from consensus.vote import HELD, MAX_VOTE_BYTES, Vote, decode_vote, verify_vote
-from crdt.circle_card import Card, decode_card
 from crdt.circle_items import ItemKind, ItemName
 from crdt.circle_standing import Placed
 from crdt.ids import AuthorKey
 from crdt.keys import SIGNATURE_BYTES
 
-Value: TypeAlias = Card | Contribution | Vote
+Value: TypeAlias = Contribution | Vote
 
 RECORDS_OF_AN_AUTHOR: Final = 2_000
 """Contributions and retractions: four times what takes part."""
-CARDS_OF_AN_AUTHOR: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +78,14 @@ def _read_vote(content: bytes) -> Written:
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
     return content[:-SIGNATURE_BYTES], content[-SIGNATURE_BYTES:]
+
+
+FORMS: Final[Mapping[ItemKind, Form]] = {
+    ItemKind.CONTRIBUTION: Form(
+        MAX_RECORD_BYTES + SIGNATURE_BYTES,
+        RECORDS_OF_AN_AUTHOR,
+        2_000,
+        _read_contribution,
+    ),
+    ItemKind.VOTE: Form(MAX_VOTE_BYTES + SIGNATURE_BYTES, HELD, 2_000, _read_vote),
+}
