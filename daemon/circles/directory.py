@@ -5,11 +5,12 @@ before the roster is known here.
 """
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crdt.circle_card import Card
 from crdt.ids import AuthorKey, DeviceId
-from crdt.keys import device_id
+
+Directory = Mapping[DeviceId, "KnownDevice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +27,24 @@ class KnownDevice:
 
 def directory(
     cards: Iterable[Card], present: Container[AuthorKey], me: AuthorKey
-) -> Mapping[DeviceId, KnownDevice]:
+) -> Directory:
     """Return the devices of those who are members now, and of this person."""
-    found = {}
-    for card in cards:
-        if card.author == me or card.author in present:
-            device = device_id(card.device_key)
-            found[device] = KnownDevice(
-                device,
-                card.author,
-                card.device_key,
-                card.hpke_key,
-                card.addresses,
-            )
-    return found
+    return {
+        card.device: KnownDevice(
+            card.device, card.author, card.device_key, card.hpke_key, card.addresses
+        )
+        for card in sorted(cards, key=lambda each: (each.sequence, each.id))
+        if card.author == me or card.author in present
+    }
+
+
+def with_leaving(
+    known: Directory, former: Directory, leaving: Iterable[DeviceId]
+) -> Directory:
+    """Return a directory in which those who go stand as removed, for their farewell."""
+    gone = {
+        device: replace(former[device], is_removed=True)
+        for device in leaving
+        if device in former
+    }
+    return {**gone, **known}

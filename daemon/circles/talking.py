@@ -140,6 +140,12 @@ class Talking:
         for each in list(self._going.values()):
             each.exchange.recheck()
 
+    def has_all(self, peer: DeviceId, kind: ItemKind) -> bool:
+        """Whether a linked device holds the same set of a kind."""
+        going = self._going.get(peer)
+        progress = None if going is None else going.progress
+        return progress is not None and progress.sets[kind].is_equal
+
     def stop(self, peer: DeviceId, cause: CircleEnd) -> None:
         """End the session with a device, once it was told what it has to know."""
         going = self._going.get(peer)
