@@ -23,22 +23,9 @@ _SLOT: Final = f"circle = {CIRCLE_NUMBER} AND kind = ? AND author = ? AND slot =
 class StoredItem:
     """A record and where it stands."""
 
+    kind: ItemKind
     placed: Placed
     content: bytes
-
-
-def read_places(
-    connection: apsw.Connection, circle: CircleId, kind: ItemKind
-) -> list[Placed]:
-    """Return where the records of a kind stand, of former members too."""
-    return [
-        _placed(*row)
-        for row in connection.execute(
-            "SELECT author, slot, sequence, epoch, hash FROM circle_item"
-            f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
-            (circle, int(kind)),
-        )
-    ]
 
 
 def read_items(
@@ -46,11 +33,42 @@ def read_items(
 ) -> list[StoredItem]:
     """Return the records of a kind, of former members too."""
     return [
-        StoredItem(_placed(author, slot, sequence, epoch, hash_), content)
-        for author, slot, sequence, epoch, hash_, content in connection.execute(
+        StoredItem(kind, _placed(author, slot, sequence, epoch, identity), content)
+        for author, slot, sequence, epoch, identity, content in connection.execute(
             "SELECT author, slot, sequence, epoch, hash, content FROM circle_item"
             f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
             (circle, int(kind)),
+        )
+    ]
+
+
+def read_places(
+    connection: apsw.Connection, circle: CircleId, kind: ItemKind
+) -> list[Placed]:
+    """Return where the records of a kind stand, of former members too."""
+    return [
+        _placed(author, slot, sequence, epoch, identity)
+        for author, slot, sequence, epoch, identity in connection.execute(
+            "SELECT author, slot, sequence, epoch, hash FROM circle_item"
+            f" WHERE circle = {CIRCLE_NUMBER} AND kind = ?",
+            (circle, int(kind)),
+        )
+    ]
+
+
+def read_items_of(
+    connection: apsw.Connection, circle: CircleId, authors: Iterable[AuthorKey]
+) -> list[StoredItem]:
+    """Return all records of some authors."""
+    return [
+        StoredItem(
+            ItemKind(kind), _placed(author, slot, sequence, epoch, identity), content
+        )
+        for author in authors
+        for kind, slot, sequence, epoch, identity, content in connection.execute(
+            "SELECT kind, slot, sequence, epoch, hash, content FROM circle_item"
+            f" WHERE circle = {CIRCLE_NUMBER} AND kind IN (1, 2, 3) AND author = ?",
+            (circle, author),
         )
     ]
 
@@ -76,7 +94,6 @@ def read_items_at(
 def write_items(
     connection: apsw.Connection,
     circle: CircleId,
-    kind: ItemKind,
     items: Iterable[StoredItem],
 ) -> None:
     """Store records, each in place of the one in its slot."""
@@ -87,7 +104,7 @@ def write_items(
         [
             (
                 circle,
-                int(kind),
+                int(each.kind),
                 each.placed.author,
                 each.placed.slot,
                 each.placed.sequence.to_bytes(_SEQUENCE_BYTES),

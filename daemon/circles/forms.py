@@ -14,12 +14,13 @@ from consensus.contribution import (
     verify_contribution,
 )
 from consensus.vote import HELD, MAX_VOTE_BYTES, Vote, decode_vote, verify_vote
+from crdt.circle_card import MAX_CARD_BYTES, MAX_CARD_DEVICES, Card, decode_card
 from crdt.circle_items import ItemKind, ItemName
 from crdt.circle_standing import Placed
 from crdt.ids import AuthorKey
 from crdt.keys import SIGNATURE_BYTES
 
-Value: TypeAlias = Contribution | Vote
+Value: TypeAlias = Card | Contribution | Vote
 
 RECORDS_OF_AN_AUTHOR: Final = 2_000
 """Contributions and retractions: four times what takes part."""
@@ -76,11 +77,19 @@ def _read_vote(content: bytes) -> Written:
     )
 
 
+def _read_card(content: bytes) -> Written:
+    card = decode_card(content)
+    placed = Placed(card.author, card.device, card.sequence, card.item.name)
+    # What does not fit does not even decode.
+    return Written(card.circle, placed, card, lambda: None)
+
+
 def _split(content: bytes) -> tuple[bytes, bytes]:
     return content[:-SIGNATURE_BYTES], content[-SIGNATURE_BYTES:]
 
 
 FORMS: Final[Mapping[ItemKind, Form]] = {
+    ItemKind.CARD: Form(MAX_CARD_BYTES, MAX_CARD_DEVICES, 10_000, _read_card),
     ItemKind.CONTRIBUTION: Form(
         MAX_RECORD_BYTES + SIGNATURE_BYTES,
         RECORDS_OF_AN_AUTHOR,

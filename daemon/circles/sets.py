@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from consensus.contribution import Contribution
 from consensus.vote import Vote, Votes
 from crdt.circle_card import Card
+from crdt.circle_item_store import StoredItem
 from crdt.circle_items import ItemKind
 from crdt.circle_standing import Placed, Plan, Standing
 from crdt.ids import AuthorKey
@@ -51,6 +53,27 @@ class Sets:
                     self.votes.put(vote)
                 case _:
                     pass
+
+    def load_places(self, places: Iterable[Placed]) -> None:
+        """Let contributions from the store stand."""
+        standing = self.standing[ItemKind.CONTRIBUTION]
+        standing.carry_out(standing.plan(places))
+
+    def load(self, stored: Iterable[StoredItem]) -> list[Contribution]:
+        """Let records from the store stand; return the contributions among them."""
+        contributions: list[Contribution] = []
+        by_kind: dict[ItemKind, list[StoredItem]] = {}
+        for each in stored:
+            by_kind.setdefault(each.kind, []).append(each)
+        for kind, items in by_kind.items():
+            read = FORMS[kind].read
+            values = {each.placed.name.id: read(each.content).value for each in items}
+            plan = self.standing[kind].plan(each.placed for each in items)
+            self.carry_out(kind, plan, values)
+            contributions += [
+                each for each in values.values() if isinstance(each, Contribution)
+            ]
+        return contributions
 
     def forget(self, authors: Iterable[AuthorKey]) -> None:
         """Let go of everything by those who are no members."""
