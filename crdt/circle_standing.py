@@ -76,6 +76,11 @@ class Standing:
         return iter(self._by_id.values())
 
     @property
+    def sum(self) -> SetSum:
+        """What a fingerprint is made of."""
+        return self._sum
+
+    @property
     def fingerprint(self) -> bytes:
         """32 bytes that are equal for equal sets."""
         return self._sum.fingerprint

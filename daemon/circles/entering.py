@@ -15,7 +15,6 @@ from typing import Final, Protocol, TypeAlias
 from crdt.circle_keys import CircleIdentity, circle_identity, no_circle_keys
 from crdt.circle_membership import CircleMembership
 from crdt.circle_roster import apply_to_circle, decode_founding
-
 from crdt.errors import ConflictError, InvalidError, NotFoundError, PeerError
 from crdt.identity import Identity
 from crdt.ids import CircleId

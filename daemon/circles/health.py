@@ -128,8 +128,8 @@ def _fault(facts: Facts) -> Health | None:
             CircleHealth.STALLED,
             "a member holds the same contributions and computed another consensus",
             (
-                "Nothing is lost. The fault is ours: compare 'fractality verify' on both"
-                " devices and report it."
+                "Nothing is lost. The fault is ours: compare what 'fractality verify'"
+                " says on both devices and report it."
             ),
         )
     if facts.is_disk_full:
@@ -167,7 +167,7 @@ def _alone(facts: Facts) -> Health:
         CircleHealth.ALONE,
         "no device of the circle answers",
         (
-            "Nothing to do if they are off; they are tried again by themselves. A member"
-            " who was removed is not answered either."
+            "Nothing to do if they are off: they are tried again and again. Who was"
+            " removed from a circle is not answered either."
         ),
     )

@@ -112,7 +112,7 @@ class CircleRecords:
 
     def __init__(self, identity: CircleIdentity, keeping: Keeping) -> None:
         self.identity = identity
-        self._keeping = keeping
+        self.keeping = self._keeping = keeping
         self._names: tuple[Roster, Sequence[ItemName]] | None = None
 
     @property

@@ -21,17 +21,18 @@ from crdt.circle_items import ItemKind
 from crdt.circle_keys import CircleIdentity
 from crdt.circle_roster import is_present, person
 from crdt.errors import FractalityError, PeerError
-from crdt.ids import AuthorKey, DeviceId
-from crdt.keys import KEY_BYTES, device_id
+from crdt.ids import DeviceId
+from crdt.keys import KEY_BYTES
 from crdt.roster_writing import grant, rotate
 from daemon.circles.changes import Change
 from daemon.circles.connecting import Connecting
 from daemon.circles.directory import Directory, directory, with_leaving
+from daemon.circles.inventory import Inventory
 from daemon.circles.port import RecordsOfPeer, Surroundings
 from daemon.circles.records import CircleRecords
 from daemon.circles.talking import Talking
 from daemon.mesh.space_view import Clocks
-from transport.circle_actions import CircleEnd
+from transport.circle_actions import CircleEnd, CircleNews
 from transport.circle_frames import CircleState
 from transport.circle_ticket import reachable
 from transport.ice_servers import IceServers
@@ -82,20 +83,22 @@ class TakingPart:
         self.is_ended = False
         """Whether this person does not take part any more, and others know it."""
         self._some = asyncio.Event()
+        self._inventory = Inventory(records.keeping)
         around = Surroundings(
             state=self.state,
             may_have=self._may_have,
             results_differ=lambda peer, here, there: self._differing.add(peer),
-            report=lambda peer, news: self.talking.report(peer, news),
+            report=self._hear,
             randomness=means.clocks.randomness,
+            inventory=self._inventory,
         )
         self.talking = Talking(
             who.circle,
             self._me,
-            lambda peer: RecordsOfPeer(peer, records, around),
-            self.state,
-            means.clocks,
-            self._some.set,
+            port_of=lambda peer: RecordsOfPeer(peer, records, around),
+            state=self.state,
+            clocks=means.clocks,
+            changed=self._some.set,
         )
         self.connecting = Connecting(
             who.device,
@@ -108,7 +111,7 @@ class TakingPart:
 
     async def __aenter__(self) -> Self:
         """Begin to link with devices of members."""
-        for card in self._records.cards():
+        for card in self._records.cards:
             if card.author == self._who.author_key:
                 self._own[card.device] = card
         async with AsyncExitStack() as stack:
@@ -146,7 +149,7 @@ class TakingPart:
     def state(self) -> CircleState:
         """Return how this device stands, as it tells others."""
         return CircleState(
-            self._records.summaries(), self._result_hash(), self.is_paused
+            self._inventory.summaries(), self._result_hash(), self.is_paused
         )
 
     def pause(self, *, is_paused: bool) -> None:
@@ -184,14 +187,8 @@ class TakingPart:
 
     def _follow(self) -> None:
         """Link with the devices that there are now."""
-        roster = self._records.roster
-        present = {
-            AuthorKey(member.public_key)
-            for member in roster.members.values()
-            if not member.is_removed
-        }
-        cards = (*self._records.cards(), *self._own.values())
-        known = directory(cards, present, self._who.author_key)
+        cards = (*self._records.cards, *self._own.values())
+        known = directory(cards, self._records.members, self._who.author_key)
         self._known = with_leaving(known, self._known, self._leaving)
         self.connecting.follow(self._known)
         self._some.set()
@@ -202,6 +199,9 @@ class TakingPart:
             return True
         each = self._known.get(device)
         return each is not None and not each.is_removed and not self._is_gone()
+
+    def _hear(self, device: DeviceId, news: CircleNews) -> None:
+        self.talking.report(device, news)
 
     def _is_gone(self) -> bool:
         """Whether this person left or was removed."""
@@ -272,7 +272,7 @@ class TakingPart:
             self._means.announce()
         if not is_present(self._records.roster, self._who.author_key):
             return
-        held = {each.id for each in self._records.cards()}
+        held = {each.id for each in self._records.cards}
         lacking = [each.content for each in self.own_cards if each.id not in held]
         if lacking:
             await self._records.keep(ItemKind.CARD, lacking, None)

@@ -60,6 +60,7 @@ class Talking:
         self,
         circle: CircleId,
         me: DeviceId,
+        *,
         port_of: Callable[[DeviceId], CirclePort],
         state: Callable[[], CircleState],
         clocks: Clocks,

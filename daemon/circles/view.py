@@ -7,6 +7,7 @@ from typing import Literal
 from consensus.contribution import Author
 from consensus.rule import Preset
 from crdt.ids import CircleId
+from daemon.circles.health import CircleHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class CircleView:
     is_in_step: bool
     cause: str | None
     fix: str | None
+    sync: CircleHealth = CircleHealth.ALONE
+    """How the sets stand, in one word."""
 
     def member(self, author: Author) -> MemberView | None:
         """Return somebody who is or was a member."""

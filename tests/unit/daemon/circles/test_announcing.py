@@ -17,7 +17,10 @@ def test_every_circle_is_told_once(sizes: list[tuple[int, int]]) -> None:
     """In their order, and each frame can be read."""
     circles = [
         OwnCircle(
-            CircleId(number.to_bytes(32)), b"f" * size, (b"c" * 4_000,) * cards, False
+            CircleId(number.to_bytes(32)),
+            b"f" * size,
+            (b"c" * 4_000,) * cards,
+            cards == 1,
         )
         for number, (size, cards) in enumerate(sizes)
     ]
