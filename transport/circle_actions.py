@@ -34,6 +34,7 @@ class CircleEnd(StrEnum):
     PEER_LEFT = "the other device ended it"
     REPLACED = "another session with the device goes on"
     REMOVED = "the member of the device left the circle or was removed"
+    REMOVED_HERE = "the other device says that this member left or was removed"
     FOREIGN_CIRCLE = "the devices mean different circles"
     VERSION = "the devices speak different versions of the protocol"
     MALFORMED = "the device sent what is no frame"
@@ -46,6 +47,7 @@ class CircleEnd(StrEnum):
     WITHHELD = "the device did not send what it said it has"
     BROKEN_ITEM = "the device sent what is no item of this circle"
     DISK_FULL = "the disk of this device is full"
+    DISK_FULL_THERE = "the disk of the other device is full"
     REJECTED = "the other device could not use what this one sent"
     STALLED = "nothing moved for minutes"
 

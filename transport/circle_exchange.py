@@ -8,15 +8,32 @@ Specification: docs/protocol/circle-sync.md. Rules of this file:
    by `MAX_WAITING_BYTES`, beyond which the peer has stopped reading.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from crdt.circle_items import ItemKind, ItemName
-from transport.circle_actions import CircleEnd, CircleNews
-from transport.circle_frames import CircleState
+from crdt.errors import DiskFullError, MalformedError, PeerError
+from transport.circle_actions import (
+    CircleAction,
+    CircleEnd,
+    CircleNews,
+    End,
+    Keep,
+    Load,
+    Report,
+    ResultsDiffer,
+    Seek,
+    Send,
+    TakeNames,
+)
+from transport.circle_frames import CircleState, UnknownVersionError, decode, encode
 from transport.circle_session import CircleSession
-from transport.link import Link
+from transport.exchange import FAREWELL_SECONDS, MAX_WAITING_BYTES, first_closed
+from transport.link import Link, LinkClosedError, LinkEnd
+from transport.outbox import Outbox
 from transport.sorted_names import SortedNames
 
 
@@ -94,13 +111,45 @@ class CircleExchange:
         self._port = port
         self._clock_ms = clock_ms
         """A clock that does not step."""
+        self._control = Outbox()
+        self._bulk = Outbox()
+        self._writings: asyncio.Queue[Keep] = asyncio.Queue()
+        self._readings: asyncio.Queue[TakeNames | Load] = asyncio.Queue()
+        self._is_due = asyncio.Event()
+        self._has_ended = asyncio.Event()
+        self._cause: CircleEnd | None = None
 
     async def run(self) -> CircleEnd:
         """Carry the session to its end; return why it ended.
 
         The link is closed then. Raises `LinkClosedError` if that came first.
         """
-        raise NotImplementedError
+        lost = LinkClosedError(LinkEnd.LOST)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(each) for each in self._duties()]
+                self._perform(self._session.start())
+                await self._has_ended.wait()
+                await self._say_farewell()
+                for task in running:
+                    task.cancel()
+        except* LinkClosedError as group:
+            lost = first_closed(group)
+        finally:
+            await self._link.aclose()
+        if self._cause is None:
+            raise lost
+        return self._cause
+
+    def _duties(self) -> list[Coroutine[None, None, None]]:
+        return [
+            self._receive(),
+            self._send(self._control, is_bulk=False),
+            self._send(self._bulk, is_bulk=True),
+            self._write(),
+            self._read(),
+            self._expire(),
+        ]
 
     def changed(
         self, kind: ItemKind, names: Sequence[ItemName], *, is_own: bool
@@ -110,9 +159,114 @@ class CircleExchange:
         Call it once for all sessions of the circle when they are durable. Where
         something only went away, or the result or the pause changed, `names` is empty.
         """
+        state, now_ms = self._port.hello(), self._clock_ms()
+        self._perform(self._session.changed(state, kind, names, now_ms, is_own=is_own))
 
     def recheck(self) -> None:
-        """Compare again soon what is refused: the cause may be gone."""
+        """Compare again soon what was refused: the cause may be gone."""
+        self._perform(self._session.recheck(self._clock_ms()))
 
     def stop(self, cause: CircleEnd = CircleEnd.STOPPED) -> None:
         """End the session; `run` returns when the peer has been told."""
+        self._perform(self._session.end(cause))
+
+    def _perform(self, actions: Iterable[CircleAction]) -> None:
+        """See to what the session decided."""
+        for action in actions:
+            self._perform_one(action)
+        self._is_due.set()
+        if self._control.waiting_bytes > MAX_WAITING_BYTES:
+            self._control.clear()
+            self.stop(CircleEnd.FLOODED)
+
+    def _perform_one(self, action: CircleAction) -> None:
+        match action:
+            case Send(frame, is_bulk):
+                (self._bulk if is_bulk else self._control).put(encode(frame))
+            case Keep():
+                self._writings.put_nowait(action)
+            case TakeNames() | Load():
+                self._readings.put_nowait(action)
+            case Seek(kind, names):
+                lacking = self._port.lacking(kind, names)
+                self._perform(self._session.sought(kind, lacking, self._clock_ms()))
+            case Report(news):
+                self._port.report(news)
+            case ResultsDiffer(here, there):
+                self._port.results_differ(here, there)
+            case End(cause):
+                self._cause = cause
+                self._has_ended.set()
+            case _:
+                assert_never(action)
+
+    async def _receive(self) -> None:
+        while True:
+            encoded = await self._link.receive()
+            try:
+                frame = decode(encoded)
+            except UnknownVersionError:
+                self.stop(CircleEnd.VERSION)
+            except MalformedError:
+                self.stop(CircleEnd.MALFORMED)
+            else:
+                if frame is not None:
+                    self._perform(self._session.receive(frame, self._clock_ms()))
+
+    async def _send(self, outbox: Outbox, *, is_bulk: bool) -> None:
+        while True:
+            await self._link.send(await outbox.take(), is_bulk=is_bulk)
+            outbox.sent()
+
+    async def _write(self) -> None:
+        while True:
+            writing = await self._writings.get()
+            try:
+                self._perform(await self._kept(writing))
+            except DiskFullError:
+                self.stop(CircleEnd.DISK_FULL)
+            except PeerError:
+                self.stop(CircleEnd.BROKEN_ITEM)
+
+    async def _kept(self, writing: Keep) -> list[CircleAction]:
+        kind, size = writing.kind, len(writing.payload)
+        kept = await self._port.keep(kind, writing.payload)
+        state, now_ms = self._port.hello(), self._clock_ms()
+        return self._session.kept(
+            state,
+            kind,
+            size,
+            kept.names,
+            now_ms,
+            new=kept.new,
+            refused=kept.refused,
+        )
+
+    async def _read(self) -> None:
+        while True:
+            match await self._readings.get():
+                case TakeNames(kind):
+                    taken = await self._port.names(kind)
+                    found = self._session.names_taken(taken, self._clock_ms())
+                case Load(kind, names):
+                    got = await self._port.load(kind, names)
+                    payload, rest = got.payload, got.rest
+                    found = self._session.loaded(payload, rest, self._clock_ms())
+            self._perform(found)
+
+    async def _expire(self) -> None:
+        while True:
+            self._is_due.clear()
+            seconds = (self._session.due_ms - self._clock_ms()) / 1000
+            if seconds <= 0:
+                self._perform(self._session.expire(self._clock_ms()))
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._is_due.wait()
+
+    async def _say_farewell(self) -> None:
+        """Let what was said last go out, if the peer still takes it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._control.wait_empty()

@@ -25,8 +25,9 @@ MAX_PAYLOAD_BYTES: Final = 65 * 1024
 """64 KiB, or one statement of that size and what is around it."""
 MAX_FRAME_BYTES: Final = MAX_PAYLOAD_BYTES + 1024
 MAX_NAMES: Final = 1024
-MAX_RANGES: Final = 16_384
-MAX_KEY_BYTES: Final = 36
+MAX_RANGES: Final = 4096
+ID_BYTES: Final = 32
+KEY_BYTES: Final = 4 + ID_BYTES
 MAX_RULE_BYTES: Final = 32
 MAX_COUNT: Final = 2**53 - 1
 
@@ -49,9 +50,9 @@ class CircleFarewell(IntEnum):
 _Bytes8: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=8, max_length=8)]
 _Bytes32: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 _Key: TypeAlias = Annotated[
-    bytes, msgspec.Meta(min_length=MAX_KEY_BYTES, max_length=MAX_KEY_BYTES)
+    bytes, msgspec.Meta(min_length=KEY_BYTES, max_length=KEY_BYTES)
 ]
-_Bound: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=MAX_KEY_BYTES)]
+_Bound: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=KEY_BYTES)]
 _Packed: TypeAlias = Annotated[bytes, msgspec.Meta(max_length=MAX_FRAME_BYTES)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 _Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]

@@ -15,10 +15,8 @@ from typing import Final, Self
 import numpy as np
 
 from crdt.circle_items import ItemName
-from transport.circle_frames import SetSummary
+from transport.circle_frames import ID_BYTES, KEY_BYTES, SetSummary
 
-ID_BYTES: Final = 32
-KEY_BYTES: Final = 4 + ID_BYTES
 FINGERPRINT_BYTES: Final = 16
 _LIMB_BYTES: Final = 4
 _LIMBS: Final = ID_BYTES // _LIMB_BYTES
