@@ -5,27 +5,17 @@ too is ever written, so that a row always is the newest of its author and slot.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 import apsw
 
 from crdt.circle_items import Item, ItemKind, ItemName
-from crdt.circle_standing import Placed
+from crdt.circle_standing import Placed, StoredItem
 from crdt.circle_store import CIRCLE_NUMBER
 from crdt.ids import AuthorKey, CircleId
 
 _SEQUENCE_BYTES: Final = 8
 _SLOT: Final = f"circle = {CIRCLE_NUMBER} AND kind = ? AND author = ? AND slot = ?"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredItem:
-    """A record and where it stands."""
-
-    kind: ItemKind
-    placed: Placed
-    content: bytes
 
 
 def read_items(

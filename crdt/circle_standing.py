@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from crdt.circle_items import ItemName, SetSum
+from crdt.circle_items import ItemKind, ItemName, SetSum
 from crdt.ids import AuthorKey
 
 _Slots: TypeAlias = Mapping[bytes, "Placed"]
@@ -42,6 +42,15 @@ class Placed:
     def rank(self) -> tuple[int, bytes]:
         """Its place among the records of its author, the newest first."""
         return -self.sequence, self.name.id
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """A record and where it stands."""
+
+    kind: ItemKind
+    placed: Placed
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +86,8 @@ class Standing:
 
     @property
     def sum(self) -> SetSum:
-        """What a fingerprint is made of."""
+        """The sum over the ids, which is equal for equal sets."""
         return self._sum
-
-    @property
-    def fingerprint(self) -> bytes:
-        """32 bytes that are equal for equal sets."""
-        return self._sum.fingerprint
 
     def names(self) -> Sequence[ItemName]:
         """Return a snapshot of all names, sorted; nobody changes it."""

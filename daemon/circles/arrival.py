@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from consensus.errors import InvalidRecordError
-from crdt.circle_items import Item, ItemKind
+from crdt.circle_items import Item, ItemKind, ItemName
 from crdt.circle_standing import Placed, Standing
 from crdt.errors import ForgedError, MalformedError
 from crdt.ids import AuthorKey, CircleId
-from daemon.circles.forms import FORMS, Value
+from daemon.circles.forms import FORMS, Value, Written
 from daemon.circles.refusals import Refusal
 
 
@@ -30,7 +30,16 @@ class Arrived:
     value: Value
 
 
-Judgement: TypeAlias = Arrived | Refusal
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that is not taken."""
+
+    reason: Refusal
+    name: ItemName | None = None
+    """None if it cannot be told."""
+
+
+Judgement: TypeAlias = Arrived | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +61,28 @@ class Gate:
         """Return a record that may come to stand, or why it does not."""
         form = FORMS[self.kind]
         if len(content) > form.most_bytes:
-            return Refusal.SIZE
+            return Refused(Refusal.SIZE)
         try:
             written = form.read(content)
         except InvalidRecordError as error:
-            return Refusal(error.fault)
+            return Refused(Refusal(error.fault))
         except MalformedError:
-            return Refusal.FORM
+            return Refused(Refusal.FORM)
         except ForgedError:
-            return Refusal.SIGNATURE
+            return Refused(Refusal.SIGNATURE)
         placed = written.placed
-        if placed.name.id in self.quarantined:
-            return Refusal.QUARANTINED
+        reason = self._fault(written)
+        if reason is not None:
+            return Refused(reason, placed.name)
+        item = Item(self.kind, placed.name, content)
+        return Arrived(item, placed, written.value)
+
+    def _fault(self, written: Written) -> Refusal | None:
+        placed = written.placed
         if written.circle != self.circle:
             return Refusal.CIRCLE
+        if placed.name.id in self.quarantined:
+            return Refusal.QUARANTINED
         fall = self.standing.fall_of(placed)
         if fall is not None:
             return Refusal(fall)
@@ -75,4 +92,4 @@ class Gate:
             written.verify()
         except ForgedError:
             return Refusal.SIGNATURE
-        return Arrived(Item(self.kind, placed.name, content), placed, written.value)
+        return None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from consensus.contribution import Contribution
-from crdt.circle_items import Item, ItemKind
+from crdt.circle_items import Item, ItemKind, ItemName
 from crdt.ids import AuthorKey, DeviceId
 from daemon.circles.refusals import Refusal
 
@@ -15,6 +15,8 @@ class Kept:
     """What became of records that came in; what is new is durable."""
 
     new: Sequence[Item] = ()
+    names: Sequence[ItemName] = ()
+    """Of all that came in and has a name, whatever became of it."""
     refused: Counter[Refusal] = field(default_factory=Counter)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final, TypeVar
 
 from consensus.contribution import Contribution
 from crdt.circle_item_store import (
-    StoredItem,
     delete_items,
     read_items_of,
     write_items,
@@ -25,11 +24,13 @@ from crdt.circle_items import Item, ItemKind, ItemName
 from crdt.circle_keys import encode_circle_keys
 from crdt.circle_membership import CircleMembership
 from crdt.circle_roster import present_members
+from crdt.circle_standing import StoredItem
 from crdt.circle_store import write_circle_keys, write_circle_statements
 from crdt.database import Connection
 from crdt.ids import AuthorKey, DeviceId
+from crdt.statement import statement_hash
 from daemon.circles.allowance import Allowance
-from daemon.circles.arrival import Arrived, Gate
+from daemon.circles.arrival import Arrived, Gate, Refused
 from daemon.circles.changes import Change, Kept
 from daemon.circles.forms import FORMS
 from daemon.circles.refusals import Refusal
@@ -41,6 +42,10 @@ Result = TypeVar("Result")
 
 MAX_QUARANTINED: Final = 4_096
 """So many records that are not to be taken are remembered, the newest."""
+
+
+MAX_PASSED_OVER: Final = 8_192
+_FOR_GOOD: Final = frozenset({Refusal.SUPERSEDED, Refusal.BEYOND_BOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Keeping:
     refusals: Counter[Refusal] = field(default_factory=Counter)
     """All that were counted since the circle was opened."""
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
+    passed_over: dict[bytes, None] = field(default_factory=dict)
+    """Ids of records that cannot stand beside those that do."""
     _allowances: Mapping[ItemKind, Allowance] = field(
         default_factory=lambda: {
             kind: Allowance(form.of_an_author, form.refill_ms)
@@ -103,17 +110,24 @@ class Keeping:
             return await self._keep_statements(contents, origin)
         gate = self.gate(kind)
         arrived: list[Arrived] = []
+        names: list[ItemName] = []
         refused: Counter[Refusal] = Counter()
         for judgement in await asyncio.to_thread(gate.judge_all, contents):
-            if isinstance(judgement, Refusal):
-                refused[judgement] += 1
-            elif self._has_room(kind, judgement.placed.author):
-                arrived.append(judgement)
-            else:
-                refused[Refusal.RATE] += 1
+            match judgement:
+                case Refused(reason, name):
+                    refused[reason] += 1
+                    names += [] if name is None else [name]
+                    if name is not None and reason in _FOR_GOOD:
+                        self._pass_over(name.id)
+                case Arrived(item=item, placed=placed):
+                    names.append(item.name)
+                    if self._has_room(kind, placed.author):
+                        arrived.append(judgement)
+                    else:
+                        refused[Refusal.RATE] += 1
         self.refusals.update(refused)
         kept = await self.settle(kind, arrived, origin)
-        return Kept(kept.new, refused + kept.refused)
+        return Kept(kept.new, names, refused + kept.refused)
 
     async def settle(
         self,
@@ -131,6 +145,8 @@ class Keeping:
         values = {each.item.name.id: each for each in arrived}
         entering = [values[placed.name.id] for placed in plan.entering]
         refused = Counter(Refusal(fall) for fall in plan.fallen.values())
+        for identity in plan.fallen:
+            self._pass_over(identity)
         refused[Refusal.DUPLICATE] += len(arrived) - len(values)
         self.refusals.update(refused)
         circle = self.membership.circle
@@ -164,7 +180,7 @@ class Keeping:
                     has_lost=bool(lost) and kind is ItemKind.CONTRIBUTION,
                 )
             )
-        return Kept(new, +refused)
+        return Kept(new, refused=+refused)
 
     async def use(
         self, membership: CircleMembership, origin: DeviceId | None = None
@@ -194,6 +210,7 @@ class Keeping:
         back = await self.shelf.read(lambda each: read_items_of(each, circle, came))
         self.membership, self.members = membership, members
         self.sets.forget(gone)
+        self.passed_over.clear()
         for allowance in self._allowances.values():
             for author in gone:
                 allowance.forget(author)
@@ -235,6 +252,7 @@ class Keeping:
         self.quarantined.update(named)
         for oldest in list(self.quarantined)[:-MAX_QUARANTINED]:
             del self.quarantined[oldest]
+        self.passed_over.clear()
         standing.remove(placed.name.id for placed in places)
         self._tell(Change(ItemKind.CONTRIBUTION, has_lost=True))
 
@@ -243,10 +261,20 @@ class Keeping:
     ) -> Kept:
         before = self.membership
         good, refused = await asyncio.to_thread(sorted_out, before, contents)
-        after, unfit = await asyncio.to_thread(before.with_received, good)
+        after, unfit = await asyncio.to_thread(before.with_received, good.values())
         refused[Refusal.STATEMENT] += unfit
         self.refusals.update(refused)
-        return Kept(await self.use(after, origin), +refused)
+        new = await self.use(after, origin)
+        for identity in good.keys() & after.roster.refused.keys():
+            self._pass_over(identity)
+        names = [ItemName(0, statement_hash(content)) for content in contents]
+        return Kept(new, names, +refused)
+
+    def _pass_over(self, identity: bytes) -> None:
+        """Remember, for some time, what need not be offered again."""
+        self.passed_over[identity] = None
+        if len(self.passed_over) > MAX_PASSED_OVER:
+            del self.passed_over[next(iter(self.passed_over))]
 
     def _has_room(self, kind: ItemKind, author: AuthorKey) -> bool:
         if author == self.membership.author:

@@ -8,7 +8,6 @@ Specification: docs/protocol/circle-sync.md, "Payloads". Rules of this file:
    nothing else; nor is anything taken from them.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -25,7 +24,6 @@ from crdt.circle_seal import (
 )
 from crdt.errors import MalformedError
 from crdt.ids import DeviceId
-from daemon.circles.inventory import Inventory, names_of
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
 from transport.circle_actions import CircleNews
@@ -52,7 +50,6 @@ class Surroundings:
     results_differ: Callable[[DeviceId, bytes, bytes], None]
     report: Callable[[DeviceId, CircleNews], None]
     randomness: Callable[[int], bytes]
-    inventory: Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +70,7 @@ class RecordsOfPeer:
 
     def lacking(self, kind: ItemKind, names: Sequence[ItemName]) -> list[ItemName]:
         """Return those that this device neither holds nor refuses for good."""
-        return self.around.inventory.lacking(kind, names)
+        return self.records.lacking(kind, names)
 
     async def load(self, kind: ItemKind, names: Sequence[ItemName]) -> Loaded:
         """Return a payload with some of these items, sealed for the circle."""
@@ -99,11 +96,10 @@ class RecordsOfPeer:
         except (msgspec.DecodeError, UnicodeDecodeError):
             detail = "What a member's device gave is no batch of items."
             raise MalformedError(detail) from None
-        names = await asyncio.to_thread(names_of, kind, contents)
         kept = await self.records.keep(kind, contents, self.peer)
         # What is known is neither new nor refused.
         refused = kept.refused.total() - kept.refused[Refusal.DUPLICATE]
-        return Kept(names, len(kept.new), refused)
+        return Kept(kept.names, len(kept.new), refused)
 
     def results_differ(self, here: bytes, there: bytes) -> None:
         """Take note that equal sets gave two results."""
@@ -120,7 +116,7 @@ class RecordsOfPeer:
         if kind is ItemKind.STATEMENT:
             return plain
         return seal_items(
-            self.records.membership.keys,
+            self.records.keys,
             self.records.circle,
             plain,
             self.around.randomness(SALT_BYTES),
@@ -129,7 +125,7 @@ class RecordsOfPeer:
     def _opened(self, kind: ItemKind, payload: bytes) -> bytes:
         if kind is ItemKind.STATEMENT:
             return payload
-        return open_items(self.records.membership.keys, self.records.circle, payload)
+        return open_items(self.records.keys, self.records.circle, payload)
 
 
 def _fitting(items: Sequence[Item]) -> Sequence[Item]:

@@ -8,7 +8,15 @@ Specification: docs/protocol/circle-items.md. Rules of this file:
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Container,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass
 from typing import Any, Final
 
 from consensus.contribution import (
@@ -22,89 +30,35 @@ from consensus.contribution import (
 from consensus.vote import Choice, Tally, cast_vote, next_vote_sequence, sign_vote
 from crdt.circle_card import Card
 from crdt.circle_item_store import (
-    read_items,
     read_items_at,
-    read_places,
-    read_quarantine,
 )
-from crdt.circle_items import Item, ItemKind, ItemName
+from crdt.circle_items import Item, ItemKind, ItemName, SetSum
 from crdt.circle_keys import (
     CircleIdentity,
     CircleKeys,
-    circle_identity,
-    decode_circle_keys,
-    encode_circle_keys,
 )
 from crdt.circle_membership import CircleMembership, CircleSaid
 from crdt.circle_notes_store import Published, delete_published, write_published
-from crdt.circle_roster import decode_founding, present_members
 from crdt.circle_standing import Placed
-from crdt.circle_store import (
-    StoredCircle,
-    read_circle_statements,
-    write_circle,
-    write_circle_statements,
-)
 from crdt.database import Connection
 from crdt.errors import ConflictError, NotFoundError
 from crdt.identity import Identity
 from crdt.ids import AuthorKey, CircleId, DeviceId, NodeKey
 from crdt.keys import SIGNATURE_BYTES
 from crdt.roster import Roster
-from crdt.statement import decode_statement
-from daemon.circles.arrival import Arrived
+from daemon.circles.arrival import Arrived, Refused
 from daemon.circles.changes import Change, Kept
-from daemon.circles.keeping import Clocks, Keeping
+from daemon.circles.keeping import Keeping
 from daemon.circles.refusals import Refusal
-from daemon.circles.sets import Sets
-from daemon.circles.shelf import Shelf
 
 
-async def begin_circle(
-    shelf: Shelf, founding: bytes, membership: CircleMembership
-) -> None:
-    """Make a circle durable that this person founded, or was let into."""
-    circle = membership.circle
-    stored = StoredCircle(circle, founding, encode_circle_keys(membership.keys))
-    statements = [(each.hash, each.encoded) for each in membership.statements.values()]
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """The set of statements that one roster accepted."""
 
-    def write(connection: Connection) -> None:
-        write_circle(connection, stored)
-        write_circle_statements(connection, circle, statements)
-
-    await shelf.write(write)
-
-
-async def open_circle(
-    shelf: Shelf, stored: StoredCircle, identity: Identity, clocks: Clocks
-) -> "CircleRecords":
-    """Return a circle's records as the store has them.
-
-    `identity` is this device's own, of which who it is in the circle follows.
-    """
-    own = circle_identity(identity, decode_founding(stored.founding, stored.id))
-
-    def read(connection: Connection) -> Keeping:
-        statements = read_circle_statements(connection, stored.id)
-        membership = CircleMembership.of(
-            own.author,
-            decode_circle_keys(stored.keys),
-            [decode_statement(encoded) for _, encoded in statements],
-        )
-        members = frozenset(present_members(membership.roster))
-        sets = Sets()
-        sets.load_places(
-            place
-            for place in read_places(connection, stored.id, ItemKind.CONTRIBUTION)
-            if place.author in members
-        )
-        for kind in (ItemKind.CARD, ItemKind.VOTE):
-            items = read_items(connection, stored.id, kind)
-            sets.load(each for each in items if each.placed.author in members)
-        quarantined = read_quarantine(connection, stored.id)
-        return Keeping(shelf, membership, clocks, sets, quarantined, members)
-
-    return CircleRecords(own, await shelf.read(read))
+    roster: Roster
+    names: Sequence[ItemName]
+    sum: SetSum
 
 
 class CircleRecords:
@@ -112,8 +66,8 @@ class CircleRecords:
 
     def __init__(self, identity: CircleIdentity, keeping: Keeping) -> None:
         self.identity = identity
-        self.keeping = self._keeping = keeping
-        self._names: tuple[Roster, Sequence[ItemName]] | None = None
+        self._keeping = keeping
+        self._statements: _Statements | None = None
 
     @property
     def circle(self) -> CircleId:
@@ -129,6 +83,11 @@ class CircleRecords:
     def membership(self) -> CircleMembership:
         """Who belongs to the circle, as far as known, and the keys."""
         return self._keeping.membership
+
+    @property
+    def keys(self) -> CircleKeys:
+        """The circle's keys that this device has."""
+        return self.membership.keys
 
     @property
     def roster(self) -> Roster:
@@ -172,27 +131,42 @@ class CircleRecords:
 
     def names(self, kind: ItemKind) -> Sequence[ItemName]:
         """Return a sorted snapshot of the names of a set; nobody changes it."""
-        if kind is not ItemKind.STATEMENT:
-            return self._keeping.sets.standing[kind].names()
-        if self._names is None or self._names[0] is not self.roster:
-            names = [ItemName(0, each) for each in sorted(self.roster.hashes)]
-            self._names = self.roster, names
-        return self._names[1]
+        if kind is ItemKind.STATEMENT:
+            return self._statements_now().names
+        return self._keeping.sets.standing[kind].names()
+
+    def sum(self, kind: ItemKind) -> SetSum:
+        """Return the sum over a set, which is equal on two devices iff the sets are."""
+        if kind is ItemKind.STATEMENT:
+            return self._statements_now().sum
+        return self._keeping.sets.standing[kind].sum
 
     def fingerprint(self, kind: ItemKind) -> bytes:
         """Return 32 bytes that are equal on two devices iff the sets are."""
-        if kind is ItemKind.STATEMENT:
-            return self.roster.fingerprint
-        return self._keeping.sets.standing[kind].fingerprint
+        return self.sum(kind).fingerprint
+
+    def lacking(self, kind: ItemKind, names: Sequence[ItemName]) -> list[ItemName]:
+        """Return those names of which the item is neither here nor refused for good."""
+        passed = self._keeping.passed_over, self.quarantined
+        held: Container[bytes] = (
+            self.membership.statements
+            if kind is ItemKind.STATEMENT
+            else self._keeping.sets.standing[kind]
+        )
+        return [
+            each
+            for each in names
+            if each.id not in held and not any(each.id in known for known in passed)
+        ]
 
     async def load(self, kind: ItemKind, identities: Sequence[bytes]) -> list[Item]:
-        """Return those of the items that there are still, in this order."""
+        """Return those of the items that there are still, statements causes first."""
         if kind is ItemKind.STATEMENT:
-            held = self.membership.statements
+            wanted = set(identities)
             return [
-                Item(kind, ItemName(0, each), held[each].encoded)
-                for each in identities
-                if each in self.roster.hashes
+                Item(kind, ItemName(0, each.hash), each.encoded)
+                for each in self.roster.statements
+                if each.hash in wanted
             ]
         standing = self._keeping.sets.standing[kind]
         found = (standing.find(identity) for identity in identities)
@@ -332,6 +306,16 @@ class CircleRecords:
         """Wait for what was begun."""
         await self._keeping.close()
 
+    def _statements_now(self) -> "_Statements":
+        if self._statements is None or self._statements.roster is not self.roster:
+            hashes = sorted(self.roster.hashes)
+            total = SetSum()
+            for each in hashes:
+                total = total.plus(each)
+            names = [ItemName(0, each) for each in hashes]
+            self._statements = _Statements(self.roster, names, total)
+        return self._statements
+
     async def _publish(
         self,
         write: Callable[[], Coroutine[Any, Any, Contribution]],
@@ -358,10 +342,10 @@ class CircleRecords:
         match judgement:
             case Arrived():
                 await self._keeping.settle(kind, [judgement], beside=beside)
-            case Refusal.AUTHOR:
+            case Refused(reason=Refusal.AUTHOR):
                 raise ConflictError(_NO_MEMBER)
-            case Refusal.DUPLICATE:
-                return
+            case Refused(reason=Refusal.DUPLICATE):
+                pass
             case _:
                 raise ConflictError(_NEWER)
 

@@ -14,9 +14,8 @@ from typing import Final
 from consensus.contribution import Contribution
 from consensus.vote import Vote, Votes
 from crdt.circle_card import Card
-from crdt.circle_item_store import StoredItem
 from crdt.circle_items import ItemKind
-from crdt.circle_standing import Placed, Plan, Standing
+from crdt.circle_standing import Placed, Plan, Standing, StoredItem
 from crdt.ids import AuthorKey
 from daemon.circles.forms import FORMS, Value
 

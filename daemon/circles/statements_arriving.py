@@ -11,8 +11,8 @@ from daemon.circles.refusals import Refusal
 
 def sorted_out(
     membership: CircleMembership, contents: Iterable[bytes]
-) -> tuple[list[bytes], Counter[Refusal]]:
-    """Return the statements about this circle that are new, and why not the others."""
+) -> tuple[dict[bytes, bytes], Counter[Refusal]]:
+    """Return by hash the new statements about this circle, and why not the others."""
     good: dict[bytes, bytes] = {}
     refused: Counter[Refusal] = Counter()
     for content in contents:
@@ -25,7 +25,7 @@ def sorted_out(
             refused[fault] += 1
         else:
             good[name] = content
-    return list(good.values()), refused
+    return good, refused
 
 
 def _fault(membership: CircleMembership, content: bytes) -> Refusal | None:

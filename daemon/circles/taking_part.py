@@ -27,15 +27,15 @@ from crdt.roster_writing import grant, rotate
 from daemon.circles.changes import Change
 from daemon.circles.connecting import Connecting
 from daemon.circles.directory import Directory, directory, with_leaving
-from daemon.circles.inventory import Inventory
 from daemon.circles.port import RecordsOfPeer, Surroundings
 from daemon.circles.records import CircleRecords
 from daemon.circles.talking import Talking
 from daemon.mesh.space_view import Clocks
 from transport.circle_actions import CircleEnd, CircleNews
-from transport.circle_frames import CircleState
+from transport.circle_frames import CircleState, SetSummary
 from transport.circle_ticket import reachable
 from transport.ice_servers import IceServers
+from transport.sorted_names import ID_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -83,14 +83,12 @@ class TakingPart:
         self.is_ended = False
         """Whether this person does not take part any more, and others know it."""
         self._some = asyncio.Event()
-        self._inventory = Inventory(records.keeping)
         around = Surroundings(
             state=self.state,
             may_have=self._may_have,
             results_differ=lambda peer, here, there: self._differing.add(peer),
             report=self._hear,
             randomness=means.clocks.randomness,
-            inventory=self._inventory,
         )
         self.talking = Talking(
             who.circle,
@@ -148,8 +146,14 @@ class TakingPart:
 
     def state(self) -> CircleState:
         """Return how this device stands, as it tells others."""
+        sums = (self._records.sum(kind) for kind in ItemKind)
+        statements, cards, contributions, votes = (
+            SetSummary(each.count, each.total.to_bytes(ID_BYTES)) for each in sums
+        )
         return CircleState(
-            self._inventory.summaries(), self._result_hash(), self.is_paused
+            (statements, cards, contributions, votes),
+            self._result_hash(),
+            self.is_paused,
         )
 
     def pause(self, *, is_paused: bool) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consensus.contribution import Author
 from consensus.rule import Preset
-from crdt.ids import CircleId
+from crdt.ids import AuthorKey, CircleId
 from daemon.circles.health import CircleHealth
 
 
@@ -14,11 +13,11 @@ from daemon.circles.health import CircleHealth
 class MemberView:
     """A person who is or was in the circle."""
 
-    author: Author
+    author: AuthorKey
     alias: str
     is_me: bool
     role: Literal["founder", "admin", "member"]
-    inviter: Author | None
+    inviter: AuthorKey | None
     is_vouched: bool
     state: Literal["member", "left", "removed"]
     links: int
@@ -35,7 +34,7 @@ class CircleView:
     name: str
     preset: Preset
     state: Literal["active", "left", "removed"]
-    author: Author
+    author: AuthorKey
     """The person's pseudonym in it."""
     members: Sequence[MemberView]
     contributions: int
@@ -49,6 +48,6 @@ class CircleView:
     sync: CircleHealth = CircleHealth.ALONE
     """How the sets stand, in one word."""
 
-    def member(self, author: Author) -> MemberView | None:
+    def member(self, author: AuthorKey) -> MemberView | None:
         """Return somebody who is or was a member."""
         return next((each for each in self.members if each.author == author), None)
