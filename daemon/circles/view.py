@@ -6,6 +6,7 @@ from typing import Literal
 
 from consensus.rule import Preset
 from crdt.ids import AuthorKey, CircleId
+from daemon.circles.health import CircleHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class CircleView:
     is_in_step: bool
     cause: str | None
     fix: str | None
+    sync: CircleHealth = CircleHealth.ALONE
+    """How the sets stand, in one word."""
 
     def member(self, author: AuthorKey) -> MemberView | None:
         """Return somebody who is or was a member."""

@@ -41,7 +41,7 @@ from transport.address_book import AddressBook
 from transport.addresses import parse_address
 from transport.dialing import DialPolicy
 from transport.endpoint import Handler
-from transport.frames import Addresses, Aside, Forward, Presence
+from transport.frames import Addresses, Aside, Circles, Forward, Presence
 from transport.ice_servers import IceServers
 from transport.link import Link
 from transport.signalling import ClockSkewError
@@ -285,6 +285,8 @@ class Mesh:
                 self.whereabouts.hear(peer, frame)
             case Forward():
                 self._carrying.hear(peer, frame)
+            case Circles():
+                return  # of no use before this device takes part in circles
 
     def _offer_refused(self, error: PeerError) -> None:
         """Take note of why an offer was dropped: some causes a person can mend."""
