@@ -35,7 +35,7 @@ from daemon.circles.announcing import announcements
 from daemon.circles.circle import Base, Circle
 from daemon.circles.entering import HANDLER_NAME, Ways, enter, founding_of
 from daemon.circles.keeping import Clocks as KeepingClocks
-from daemon.circles.records import begin_circle, open_circle
+from daemon.circles.opening import begin_circle, open_circle
 from daemon.circles.shelf import Shelf
 from daemon.circles.taking_part import Means
 from daemon.faults import places

@@ -85,9 +85,7 @@ def _member_view(
         state=_state(member),
         links=sum(device in part.talking.peers for device in devices),
         devices=len(devices),
-        contributions=len(
-            records.keeping.sets.standing[ItemKind.CONTRIBUTION].of(author)
-        ),
+        contributions=records.count_of(author),
     )
 
 

@@ -76,11 +76,13 @@ class RecordsOfPeer:
         """Return a payload with some of these items, sealed for the circle."""
         if not self.around.may_have(self.peer, kind):
             return Loaded(b"", ())
-        items = await self.records.load(kind, [each.id for each in names[:MAX_ITEMS]])
+        ordered = self._ordered(kind, names)
+        asked = [each.id for each in ordered[:MAX_ITEMS]]
+        items = await self.records.load(kind, asked)
         taken = _fitting(items)
         beyond = [each.name for each in items[len(taken) :]]
         payload = self._payload(kind, taken)
-        return Loaded(payload, [*beyond, *names[MAX_ITEMS:]])
+        return Loaded(payload, [*beyond, *ordered[MAX_ITEMS:]])
 
     async def keep(self, kind: ItemKind, payload: bytes) -> Kept:
         """Open, check and store the items of a payload; what is new is durable then."""
@@ -108,6 +110,15 @@ class RecordsOfPeer:
     def report(self, news: CircleNews) -> None:
         """Take what is new about the session."""
         self.around.report(self.peer, news)
+
+    def _ordered(self, kind: ItemKind, names: Sequence[ItemName]) -> Sequence[ItemName]:
+        """Return statements parents first, all else as it is."""
+        if kind is not ItemKind.STATEMENT or len(names) < 2:
+            return names
+        statements = self.records.roster.statements
+        places = {each.hash: place for place, each in enumerate(statements)}
+        last = len(places)
+        return sorted(names, key=lambda each: places.get(each.id, last))
 
     def _payload(self, kind: ItemKind, items: Sequence[Item]) -> bytes:
         if not items:

@@ -35,7 +35,6 @@ from transport.circle_actions import CircleEnd, CircleNews
 from transport.circle_frames import CircleState, SetSummary
 from transport.circle_ticket import reachable
 from transport.ice_servers import IceServers
-from transport.sorted_names import ID_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +43,7 @@ FAREWELL_MS: Final = 3_000
 TURN_MS: Final = 2_000
 """So long a member waits for each of those whose turn to state something is before."""
 _LOOK_SECONDS: Final = 0.5
+_SUM_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class TakingPart:
         """Return how this device stands, as it tells others."""
         sums = (self._records.sum(kind) for kind in ItemKind)
         statements, cards, contributions, votes = (
-            SetSummary(each.count, each.total.to_bytes(ID_BYTES)) for each in sums
+            SetSummary(each.count, each.total.to_bytes(_SUM_BYTES)) for each in sums
         )
         return CircleState(
             (statements, cards, contributions, votes),
