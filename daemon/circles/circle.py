@@ -27,6 +27,7 @@ from crdt.keys import KEY_BYTES
 from daemon.circles.changes import Change
 from daemon.circles.collective import Collective, Sources
 from daemon.circles.inviting import Here, Inviting
+from daemon.circles.noting import Noting
 from daemon.circles.overview import PRESETS, circle_view
 from daemon.circles.records import CircleRecords
 from daemon.circles.shelf import Shelf
@@ -74,6 +75,7 @@ class Circle:
                 is_paused=lambda: self.part.is_paused,
             ),
         )
+        self._noting = Noting(stored.id, base.shelf, clocks.wall_ms)
         self._ended = asyncio.Event()
         self.collective: Final = Collective(
             stored.id,
@@ -194,8 +196,9 @@ class Circle:
         }
 
     async def _note(self, result: Result) -> None:
-        """Let others compare what they worked out."""
+        """Note what is new, and let others compare what they worked out."""
         self.part.talking.tell_state()
+        await self._noting.note(result)
 
     def _on_change(self, change: Change) -> None:
         for author in change.gone:
