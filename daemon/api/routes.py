@@ -18,6 +18,7 @@ from daemon.api import (
     tickets,
     transfer,
 )
+from daemon.api.network_routes import NETWORK_ROUTES
 from daemon.api.routing import Route
 
 GET, PUT, POST = HTTPMethod.GET, HTTPMethod.PUT, HTTPMethod.POST
@@ -186,6 +187,7 @@ ROUTES: Final = (
         {101: None},
         takes_ticket=True,
     ),
+    *NETWORK_ROUTES,
     Route(
         GET,
         "/v1/path",

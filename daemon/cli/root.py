@@ -16,6 +16,7 @@ from daemon.cli.commands import (
     completion,
     device,
     devices,
+    networks,
     observing,
     pairing,
     reading,
@@ -45,6 +46,7 @@ SECTIONS: Final = {
         reading.resonant,
         reading.neighbours,
         reading.path,
+        networks.networks,
     ),
     "Consensus": (verifying.verify,),
     "Files": (
