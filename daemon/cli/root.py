@@ -18,6 +18,7 @@ from daemon.cli.commands import (
     consensus,
     device,
     devices,
+    networks,
     observing,
     pairing,
     reading,
@@ -47,6 +48,7 @@ SECTIONS: Final = {
         reading.resonant,
         reading.neighbours,
         reading.path,
+        networks.networks,
     ),
     "Circles": (
         circles.circle,

@@ -53,7 +53,8 @@ def test_all_is_well_with_a_good_home(home: Path) -> None:
 
     assert list(findings) == [
         *("program", "home", "files", "settings", "token", "disk", "daemon"),
-        *("service", "store key", "store", "device", "pages", "writes", "meaning"),
+        *("service", "store key", "store", "device", "pages", "writes"),
+        *("archive", "meaning"),
     ]
     assert amiss(home) == []
     assert "store.key beside the store" in findings["store key"].detail
