@@ -13,7 +13,7 @@ from crdt.ids import CircleId
 
 @dataclass(frozen=True, slots=True)
 class StoredInvitation:
-    """A ticket that can still be used."""
+    """A ticket that was given out."""
 
     circle: CircleId
     secret_hash: bytes
@@ -33,14 +33,23 @@ def read_invitations(connection: apsw.Connection) -> list[StoredInvitation]:
     ]
 
 
+def find_invitation(
+    connection: apsw.Connection, circle: CircleId, secret_hash: bytes
+) -> StoredInvitation | None:
+    """Return a ticket of a circle, one that is used up or expired too."""
+    row = connection.execute(
+        "SELECT uses_left, expires_ms FROM circle_invitation"
+        f" WHERE secret_hash = ? AND circle = {CIRCLE_NUMBER}",
+        (secret_hash, circle),
+    ).fetchone()
+    if row is None:
+        return None
+    uses_left, expires_ms = row
+    return StoredInvitation(circle, secret_hash, uses_left, expires_ms)
+
+
 def write_invitation(connection: apsw.Connection, invitation: StoredInvitation) -> None:
-    """Store a ticket as it is now; one without uses left goes."""
-    if invitation.uses_left < 1:
-        connection.execute(
-            "DELETE FROM circle_invitation WHERE secret_hash = ?",
-            (invitation.secret_hash,),
-        )
-        return
+    """Store a ticket as it is now; one that is used up stays, to be told."""
     connection.execute(
         "INSERT OR REPLACE INTO circle_invitation"
         " (secret_hash, circle, uses_left, expires_ms)"
@@ -54,6 +63,8 @@ def write_invitation(connection: apsw.Connection, invitation: StoredInvitation) 
     )
 
 
-def drop_expired(connection: apsw.Connection, now_ms: int) -> None:
-    """Drop the tickets of which the time is over."""
-    connection.execute("DELETE FROM circle_invitation WHERE expires_ms <= ?", (now_ms,))
+def drop_expired(connection: apsw.Connection, before_ms: int) -> None:
+    """Drop the tickets of which the time was over before some time."""
+    connection.execute(
+        "DELETE FROM circle_invitation WHERE expires_ms <= ?", (before_ms,)
+    )

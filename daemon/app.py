@@ -31,6 +31,7 @@ from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
 from daemon.api.service import Service
 from daemon.api.state import VERSION
+from daemon.circles.graph_side import Graph, joining_graph
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
@@ -222,6 +223,15 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             parts, opened.database, owner, config, _clocks()
         )
         watchers.meaning = meaning
+        joined = await parts.enter_async_context(
+            joining_graph(
+                Graph(owner, opened.slow_reader, opened.threads),
+                meaning,
+                _wall_ms,
+                lambda: watchers.events.is_followed,
+            )
+        )
+        peering.circles.on_change = joined.watching.changed
         yield Service(
             home=home,
             token=api_token(home),
@@ -232,6 +242,9 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             live_bodies=live,
             meaning=meaning,
             thoughts=thoughts,
+            circles=peering.circles,
+            publishing=joined.publishing,
+            bridge=joined.bridge,
             reader=opened.reader,
             slow_reader=opened.slow_reader,
             threads=opened.threads,

@@ -129,6 +129,10 @@ class CircleRecords:
             return len(self.roster.hashes)
         return len(self._keeping.sets.standing[kind])
 
+    def count_of(self, author: AuthorKey) -> int:
+        """Return how many contributions stand of an author, retractions too."""
+        return len(self._keeping.sets.standing[ItemKind.CONTRIBUTION].of(author))
+
     def names(self, kind: ItemKind) -> Sequence[ItemName]:
         """Return a sorted snapshot of the names of a set; nobody changes it."""
         if kind is ItemKind.STATEMENT:
