@@ -19,6 +19,10 @@ help: ## List what can be made.
 run: install ## Start the daemon; options go in ARGS="--port 0".
 	$(VENV)/bin/fractality run $(ARGS)
 
+.PHONY: demo
+demo: install ## Show four persons with six devices, and what resonates among them.
+	$(VENV)/bin/fractality demo $(ARGS)
+
 .PHONY: install
 install: $(RUNNING) ## Install the program and what it needs into .venv.
 	@$(MAKE) --no-print-directory meaning || echo "Search by meaning is off: what it \
@@ -102,3 +106,4 @@ real: install ## Take real notes and statements in and out; DATA names their fol
 quality: install ## Measure search and consensus on real texts; DATA names their folder.
 	timeout 30m $(PYTHON_HERE) -m bench.quality $(DATA)
 	timeout 60m $(PYTHON_HERE) -m bench.resonance $(DATA)
+	timeout 60m $(PYTHON_HERE) -m bench.twelve $(DATA)

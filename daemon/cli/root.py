@@ -14,6 +14,7 @@ import click
 from crdt.errors import FractalityError
 from daemon.cli.commands import (
     completion,
+    demonstrating,
     device,
     devices,
     observing,
@@ -71,6 +72,7 @@ SECTIONS: Final = {
         observing.token,
         device.service,
         completion.completion,
+        demonstrating.demo,
     ),
 }
 
