@@ -13,6 +13,8 @@ from crdt.digest import format_digest
 from crdt.errors import InvalidError
 from crdt.ids import format_id
 from daemon import metrics
+from daemon.api.circle_shapes import CircleDocument
+from daemon.api.circles import circle_document
 from daemon.api.devices import DeviceDocument, device_document
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response
@@ -70,7 +72,7 @@ class Status(msgspec.Struct, frozen=True):
     at_rest: AtRest
     spaces: list[SpaceStatus]
     embeddings: EmbeddingStatus
-    circles: list[Any]
+    circles: list[CircleDocument]
     relay: dict[str, Any]
 
 
@@ -118,7 +120,7 @@ async def get_status(call: Call) -> web.Response:
             embeddings=EmbeddingStatus(
                 embedding.state, embedding.model, embedding.queued, embedding.cause
             ),
-            circles=[],
+            circles=[circle_document(call, each) for each in service.circles.all()],
             relay={"state": "off"},
         )
     )

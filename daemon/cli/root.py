@@ -13,7 +13,9 @@ import click
 
 from crdt.errors import FractalityError
 from daemon.cli.commands import (
+    circles,
     completion,
+    consensus,
     demonstrating,
     device,
     devices,
@@ -47,7 +49,15 @@ SECTIONS: Final = {
         reading.neighbours,
         reading.path,
     ),
-    "Consensus": (verifying.verify,),
+    "Circles": (
+        circles.circle,
+        consensus.publish,
+        consensus.withdraw,
+        consensus.consensus,
+        consensus.vote,
+        consensus.integrate,
+        verifying.verify,
+    ),
     "Files": (
         transfer.import_file,
         transfer.export,
