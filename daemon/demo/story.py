@@ -244,4 +244,10 @@ class Story:
             self._looked = time.monotonic()
 
     def _now(self) -> Sight:
-        return look(self._town.devices, self._circle, self._main[PERSONS[0]])
+        devices = sorted(self._town.devices, key=_in_order)
+        return look(devices, self._circle, self._main[PERSONS[0]])
+
+
+def _in_order(device: Device) -> tuple[int, str]:
+    """Sort devices by their persons, a laptop before the phone."""
+    return PERSONS.index(device.plan.person), device.plan.name
