@@ -16,6 +16,7 @@ from daemon.cli.commands import (
     circles,
     completion,
     consensus,
+    demonstrating,
     device,
     devices,
     networks,
@@ -83,6 +84,7 @@ SECTIONS: Final = {
         observing.token,
         device.service,
         completion.completion,
+        demonstrating.demo,
     ),
 }
 
