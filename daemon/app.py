@@ -18,10 +18,9 @@ from typing import Final
 
 import msgspec
 
-from consensus.rule import Preset
 from crdt.committed import Committed
 from crdt.database import Database, store_errors
-from crdt.errors import ConflictError, FractalityError, NotFoundError
+from crdt.errors import ConflictError, FractalityError
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.ids import NodeKey, format_id
@@ -33,7 +32,6 @@ from daemon.api.server import ApiServer
 from daemon.api.service import Service
 from daemon.api.state import VERSION
 from daemon.circles.graph_side import Graph, joining_graph
-from daemon.circles.ports import JoinedCircle
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
@@ -233,6 +231,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 lambda: watchers.events.is_followed,
             )
         )
+        peering.circles.on_change = joined.watching.changed
         yield Service(
             home=home,
             token=api_token(home),
@@ -243,7 +242,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             live_bodies=live,
             meaning=meaning,
             thoughts=thoughts,
-            circles=_NoCircles(),
+            circles=peering.circles,
             publishing=joined.publishing,
             bridge=joined.bridge,
             reader=opened.reader,
@@ -258,20 +257,6 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             started_ms=started_ms,
             snapshot=_snapshots(opened),
         )
-
-
-class _NoCircles:
-    async def found(self, name: str, preset: Preset, alias: str | None) -> JoinedCircle:
-        raise ConflictError("Circles cannot be founded yet.")
-
-    async def join(self, ticket: str, alias: str | None) -> JoinedCircle:
-        raise ConflictError("Circles cannot be joined yet.")
-
-    def all(self) -> list[JoinedCircle]:
-        return []
-
-    def circle(self, text: str) -> JoinedCircle:
-        raise NotFoundError("There is no such circle.")
 
 
 def _snapshots(opened: _Opened) -> Callable[[], GraphSnapshot]:

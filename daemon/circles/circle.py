@@ -1,15 +1,20 @@
 """A circle that this person is or was in, and what may be done with it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
+from consensus.contribution import Author
+from consensus.invitations import Invitation
+from consensus.result import Result
 from consensus.rule import Preset
 from crdt.circle_roster import (
     alias,
     circle_name,
     circle_preset,
+    invitations,
     leave,
     person,
     remove_person,
@@ -20,7 +25,9 @@ from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import AuthorKey, CircleId
 from crdt.keys import KEY_BYTES
 from daemon.circles.changes import Change
+from daemon.circles.collective import Collective, Sources
 from daemon.circles.inviting import Here, Inviting
+from daemon.circles.noting import Noting
 from daemon.circles.overview import PRESETS, circle_view
 from daemon.circles.records import CircleRecords
 from daemon.circles.shelf import Shelf
@@ -35,6 +42,8 @@ class Base:
 
     shelf: Shelf
     means: Means
+    threads: Executor
+    """One thread, in which consensus is worked out."""
     changed: Callable[["Circle"], None]
     """Is told whenever something is new in a circle."""
 
@@ -66,7 +75,15 @@ class Circle:
                 is_paused=lambda: self.part.is_paused,
             ),
         )
+        self._noting = Noting(stored.id, base.shelf, clocks.wall_ms)
         self._ended = asyncio.Event()
+        self.collective: Final = Collective(
+            stored.id,
+            self.preset,
+            Sources(records.contributions, self._invitations),
+            base.threads,
+            note=self._note,
+        )
         records.on_change(self._on_change)
 
     @property
@@ -100,12 +117,13 @@ class Circle:
         return alias(self.records.roster, author) or f"member-{author.hex()[:4]}"
 
     async def run(self) -> None:
-        """Take part for as long as this person is in the circle, or until cancelled."""
-        if self._has_left:
-            return
-        async with self.part:
-            await self._ended.wait()
-        await self._note_left()
+        """Take part as long as this person is in the circle; go on until cancelled."""
+        async with self.collective:
+            if not self._has_left:
+                async with self.part:
+                    await self._ended.wait()
+                await self._note_left()
+            await asyncio.Event().wait()
 
     def settle(self) -> None:
         """End taking part once it is over and the others know."""
@@ -169,9 +187,27 @@ class Circle:
 
     def _result_hash(self) -> bytes | None:
         """Return the hash of the consensus of what stands now, if it is known."""
-        return None
+        return self.collective.known_hash()
+
+    def _invitations(self) -> Mapping[Author, Invitation]:
+        return {
+            author: Invitation(each.inviter, each.is_vouched)
+            for author, each in invitations(self.records.roster).items()
+        }
+
+    async def _note(self, result: Result) -> None:
+        """Note what is new, and let others compare what they worked out."""
+        self.part.talking.tell_state()
+        await self._noting.note(result)
 
     def _on_change(self, change: Change) -> None:
+        for author in change.gone:
+            self.collective.forget(author)
+        self.collective.put(change.contributions)
+        if change.has_lost:
+            self.collective.read_anew()
+        if change.are_members_changed:
+            self.collective.members_changed()
         self.part.changed(change)
         self._base.changed(self)
 

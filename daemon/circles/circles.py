@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
@@ -80,7 +81,8 @@ class Circles:
         self._buckets = Buckets(
             burst=QUESTIONS_AT_ONCE, per_second=QUESTIONS_PER_SECOND
         )
-        self._base = Base(shelf, means, self._tell)
+        self._threads = ThreadPoolExecutor(1, "consensus")
+        self._base = Base(shelf, means, self._threads, self._tell)
         self._is_paused = False
         self.on_change: Callable[[Circle], None] = lambda circle: None
         """Is told whenever something is new in a circle."""
@@ -88,6 +90,7 @@ class Circles:
     async def __aenter__(self) -> Self:
         """Open what the store has, and begin to take part."""
         async with AsyncExitStack() as stack:
+            stack.callback(self._threads.shutdown, cancel_futures=True)
             await stack.enter_async_context(self._tasks)
             stack.callback(self._tasks.create_task(self._keep_settling()).cancel)
             stack.callback(self._stop)

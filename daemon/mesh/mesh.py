@@ -69,7 +69,7 @@ class Parts:
 
 
 class OwnCircles(Protocol):
-    """The circles of this person, as far as the person's devices have to do with them."""
+    """The circles of this person, as far as a mesh has to do with them."""
 
     def announcements(self) -> Iterable[Circles]:
         """Return what other devices of the person are told."""
