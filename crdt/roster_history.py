@@ -41,6 +41,7 @@ from crdt.statement_kinds import (
     Enrol,
     Epoch,
     Found,
+    Leave,
     Remove,
     Rotate,
 )
@@ -167,7 +168,7 @@ class History:
         if found is None:
             newest = among.bit_length() - 1
             before = self.past[newest]
-            if among == before | 1 << newest and not self._may_overflow(among):
+            if among == before | 1 << newest and not self._may_let_in(newest, among):
                 # Nothing contradicts a statement that knows all others.
                 known = self.members(before)
                 found = applied(known, (self.statements[newest],))
@@ -197,6 +198,11 @@ class History:
             return False
         additions = sum(1 for each in self.additions.values() if each & among)
         return additions > MAX_PERSONS
+
+    def _may_let_in(self, place: int, among: int) -> bool:
+        """Whether the statement at a place may make room for others in a circle."""
+        body = self.statements[place].body
+        return isinstance(body, Leave | Remove) and self._may_overflow(among)
 
     def _surplus(self, stands: int, among: int) -> int:
         """Return the additions of those for whom the circle has no room."""
@@ -250,7 +256,7 @@ class History:
     def _needs(self, place: int) -> int:
         """Return the statements one of which has to stand for this one to stand."""
         statement = self.statements[place]
-        if isinstance(statement.body, Enrol | Found):
+        if isinstance(statement.body, Enrol):
             return NOTHING
         return self.additions[statement.author] & self.past[place]
 
