@@ -16,7 +16,7 @@ from crdt.ids import SpaceId
 from daemon.circles.forms import RECORDS_OF_AN_AUTHOR
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
-from tests.support.circle_keepers import Keeper, Writer, sums, writer
+from tests.support.circle_records import Keeper, Writer, sums, writer
 from tests.support.circle_people import Circle, founding
 
 CONTRIBUTION = ItemKind.CONTRIBUTION
