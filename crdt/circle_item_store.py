@@ -46,6 +46,21 @@ def read_places(
     ]
 
 
+def count_longer(
+    connection: apsw.Connection, circle: CircleId, kind: ItemKind, least_bytes: int
+) -> dict[AuthorKey, int]:
+    """Return how many records of so many bytes or more each author has."""
+    return {
+        AuthorKey(author): count
+        for author, count in connection.execute(
+            "SELECT author, count(*) FROM circle_item"
+            f" WHERE circle = {CIRCLE_NUMBER} AND kind = ? AND length(content) >= ?"
+            " GROUP BY author",
+            (circle, int(kind), least_bytes),
+        )
+    }
+
+
 def read_items_of(
     connection: apsw.Connection, circle: CircleId, authors: Iterable[AuthorKey]
 ) -> list[StoredItem]:

@@ -1,5 +1,6 @@
 """Routes of circles: founding, inviting, joining, members, leaving."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from aiohttp import web
@@ -21,26 +22,26 @@ async def post_circle(call: Call) -> web.Response:
     content: shapes.CircleContent = call.body
     preset = Preset[content.preset.upper()]
     circle = await call.service.circles.found(content.name, preset, content.alias)
-    return json_response(circle_document(call, circle), HTTPStatus.CREATED)
+    return json_response(await circle_document(call, circle), HTTPStatus.CREATED)
 
 
 async def list_circles(call: Call) -> web.Response:
     """Answer every circle that this person is or was in."""
-    found = [circle_document(call, each) for each in call.service.circles.all()]
+    found = await circle_documents(call)
     found.sort(key=lambda each: (each.state != "active", each.name, each.id))
     return json_response(shapes.CircleList(found))
 
 
 async def get_circle(call: Call) -> web.Response:
     """Answer one circle."""
-    return json_response(circle_document(call, circle_of(call)))
+    return json_response(await circle_document(call, circle_of(call)))
 
 
 async def leave_circle(call: Call) -> web.Response:
     """Leave a circle for good; what was published takes no part any more."""
     circle = circle_of(call)
     await circle.leave()
-    return json_response(circle_document(call, circle))
+    return json_response(await circle_document(call, circle))
 
 
 async def post_invite(call: Call) -> web.Response:
@@ -57,7 +58,7 @@ async def join_circle(call: Call) -> web.Response:
     """Join the circle that a ticket is for."""
     content: shapes.JoinCircleContent = call.body
     circle = await call.service.circles.join(content.ticket, content.alias)
-    return json_response(circle_document(call, circle), HTTPStatus.CREATED)
+    return json_response(await circle_document(call, circle), HTTPStatus.CREATED)
 
 
 async def delete_member(call: Call) -> web.Response:
@@ -68,14 +69,14 @@ async def delete_member(call: Call) -> web.Response:
         await circle.leave()
     else:
         await circle.remove(person)
-    return json_response(circle_document(call, circle))
+    return json_response(await circle_document(call, circle))
 
 
 async def post_vouch(call: Call) -> web.Response:
     """Vouch for a member, who begins a branch of their own from then on."""
     circle = circle_of(call)
     await circle.vouch(_person(call))
-    return json_response(circle_document(call, circle))
+    return json_response(await circle_document(call, circle))
 
 
 def circle_of(call: Call) -> JoinedCircle:
@@ -83,10 +84,16 @@ def circle_of(call: Call) -> JoinedCircle:
     return call.service.circles.circle(call.path["id"])
 
 
-def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
+async def circle_documents(call: Call) -> list[shapes.CircleDocument]:
+    """Return every circle that this person is or was in, as the API shows it."""
+    return [await circle_document(call, each) for each in call.service.circles.all()]
+
+
+async def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
     """Return a circle as the API shows it."""
     view = circle.overview()
     me = view.member(view.author)
+    live = await call.service.bridge.live(view.id, view.fingerprint)
     return shapes.CircleDocument(
         id=view.id.hex(),
         name=view.name,
@@ -97,7 +104,7 @@ def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
         me=view.author.hex(),
         alias="" if me is None else me.alias,
         is_admin=me is not None and me.role != "member" and me.state == "member",
-        counts=_counts(call, view, me),
+        counts=_counts(call, view, live),
         fingerprint=view.fingerprint.hex(),
         result_hash=None if view.result_hash is None else view.result_hash.hex(),
         links=view.links,
@@ -105,7 +112,7 @@ def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
         cause=view.cause,
         fix=view.fix,
         members=[
-            _member_document(each)
+            _member_document(each, live.get(each.author, 0))
             for each in sorted(
                 view.members, key=lambda each: (each.state != "member", each.alias)
             )
@@ -114,19 +121,20 @@ def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocument:
 
 
 def _counts(
-    call: Call, view: CircleView, me: MemberView | None
+    call: Call, view: CircleView, live: Mapping[AuthorKey, int]
 ) -> shapes.CountsDocument:
+    present = [each.author for each in view.members if each.state == "member"]
     known = call.service.bridge.known(view.id)
     return shapes.CountsDocument(
-        members=sum(each.state == "member" for each in view.members),
-        contributions=view.contributions,
-        mine=0 if me is None else me.contributions,
+        members=len(present),
+        contributions=sum(live.get(author, 0) for author in present),
+        mine=live.get(view.author, 0),
         votes=view.votes,
         consensus=None if known is None else len(known),
     )
 
 
-def _member_document(member: MemberView) -> shapes.MemberDocument:
+def _member_document(member: MemberView, contributions: int) -> shapes.MemberDocument:
     return shapes.MemberDocument(
         id=member.author.hex(),
         alias=member.alias,
@@ -137,7 +145,7 @@ def _member_document(member: MemberView) -> shapes.MemberDocument:
         state=member.state,
         online=member.links > 0,
         devices=member.devices,
-        contributions=member.contributions,
+        contributions=contributions,
     )
 
 

@@ -15,7 +15,7 @@ from crdt.errors import InvalidError
 from crdt.ids import format_id
 from daemon import metrics
 from daemon.api.circle_shapes import CircleDocument
-from daemon.api.circles import circle_document
+from daemon.api.circles import circle_documents
 from daemon.api.devices import DeviceDocument, device_document
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response
@@ -121,7 +121,7 @@ async def get_status(call: Call) -> web.Response:
             embeddings=EmbeddingStatus(
                 embedding.state, embedding.model, embedding.queued, embedding.cause
             ),
-            circles=[circle_document(call, each) for each in service.circles.all()],
+            circles=await circle_documents(call),
             relay={"state": "off"},
         )
     )

@@ -17,7 +17,7 @@ from consensus.vote import Tally
 from crdt.commands import PutEdge
 from crdt.errors import InvalidError, NotFoundError
 from crdt.graph_reader import GraphReader
-from crdt.ids import CircleId, NodeKey
+from crdt.ids import AuthorKey, CircleId, NodeKey
 from crdt.records import Node
 from daemon.circles.details import Details
 from daemon.circles.following import (
@@ -92,6 +92,7 @@ class Bridge:
         self._notes = notes
         self._tell = tell
         self._last: dict[CircleId, Mapping[bytes, Standing]] = {}
+        self._live: dict[CircleId, tuple[bytes, Mapping[AuthorKey, int]]] = {}
 
     async def look(self, circle: CirclePort) -> Look:
         """Work out what resonates now; let follow what follows from it."""
@@ -170,6 +171,19 @@ class Bridge:
             await self._graph.write(PutEdge(source, key, EDGE_TYPE))
         await self._place(circle, look.result)
         return key, sources
+
+    async def live(
+        self, circle: CircleId, fingerprint: bytes
+    ) -> Mapping[AuthorKey, int]:
+        """Return how many contributions of each author are not withdrawn.
+
+        `fingerprint` is that of the set of contributions: as long as it is the same,
+        nothing is counted anew.
+        """
+        known = self._live.get(circle)
+        if known is None or known[0] != fingerprint:
+            known = self._live[circle] = fingerprint, await self._notes.live(circle)
+        return known[1]
 
     async def keeps(self, circle: CircleId) -> bool:
         """Whether the graph keeps a consensus node of a circle."""

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from consensus.contribution import Reference
+from consensus.model_tag import DIMENSION
 from crdt import circle_notes_store
+from crdt.circle_item_store import count_longer
+from crdt.circle_items import ItemKind
 from crdt.database import Connection
-from crdt.ids import CircleId
+from crdt.ids import AuthorKey, CircleId
 from daemon.circles.movement import Moment
 from daemon.circles.ports import LedgerEntry
 from daemon.owner import Owner
@@ -29,6 +32,15 @@ class StoredNotes:
         return {
             each.reference: LedgerEntry(each.node_key, each.since_ms) for each in noted
         }
+
+    async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
+        """Return how many contributions of each author are not withdrawn."""
+        # What is withdrawn has no vector, and is shorter than one.
+        return await self._read(
+            lambda connection: count_longer(
+                connection, circle, ItemKind.CONTRIBUTION, DIMENSION
+            )
+        )
 
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return which consensus node goes on as an earlier one did, by their keys."""

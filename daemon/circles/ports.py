@@ -193,6 +193,9 @@ class NotesPort(Protocol):
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return which nodes this person's references stand for, as far as known."""
 
+    async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
+        """Return how many contributions of each author are not withdrawn."""
+
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return which consensus node goes on as an earlier one did, by their keys."""
 

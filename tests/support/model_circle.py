@@ -3,6 +3,7 @@
 Who the person is, is `ME`; others speak through `say`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -54,6 +55,10 @@ class ModelNotes:
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return what was noted."""
         return dict(self.records.noted)
+
+    async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
+        """Return how much everybody has out."""
+        return Counter(AuthorKey(each.author) for each in _live(self.records))
 
     async def aliases(self, circle: CircleId) -> Mapping[bytes, bytes]:
         """Return what a test has set."""

@@ -116,6 +116,8 @@ def test_a_preview_is_what_goes_out(circle: Circle) -> None:
     assert api.request("PUT", f"{circle.route}/contributions/weir").status == 200
     gone = api.request("DELETE", f"{circle.route}/contributions/weir")
     assert "stay read" in gone.document["notice"]
+    counts = circle.get(0)["counts"]
+    assert (counts["contributions"], counts["mine"]) == (0, 0)
     assert api.request("DELETE", f"{circle.route}/contributions/weir").status == 404
 
 
