@@ -211,6 +211,12 @@ class Circles:
         for circle in self._circles.values():
             if circle.is_active:
                 circle.part.connecting.network_changed()
+        self.look()
+
+    def look(self) -> None:
+        """Look now at what is due: this device may have another address."""
+        for circle in self._circles.values():
+            circle.part.look()
 
     def announcements(self) -> Iterable[Announcement]:
         """Return what the person's other devices are told."""

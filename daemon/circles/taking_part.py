@@ -42,7 +42,7 @@ FAREWELL_MS: Final = 3_000
 """So long who was removed keeps its link, to learn of it."""
 TURN_MS: Final = 2_000
 """So long a member waits for each of those whose turn to state something is before."""
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 2.0
 _SUM_BYTES: Final = 32
 
 
@@ -161,6 +161,10 @@ class TakingPart:
         """Exchange nothing from now on, or go on; links stay, so that others know."""
         self.is_paused = is_paused
         self.talking.tell_state()
+
+    def look(self) -> None:
+        """Look now at what is due: something around this device changed."""
+        self._some.set()
 
     def hear_cards(self, contents: Iterable[bytes]) -> None:
         """Take in where this person's other devices are; what is none is dropped."""
