@@ -86,6 +86,8 @@ class Circles:
         self._is_paused = False
         self.on_change: Callable[[Circle], None] = lambda circle: None
         """Is told whenever something is new in a circle."""
+        self.on_open: Callable[[Circle], None] = lambda circle: None
+        """Is told of each circle once, before anything else of it."""
 
     async def __aenter__(self) -> Self:
         """Open what the store has, and begin to take part."""
@@ -263,6 +265,7 @@ class Circles:
         circle = Circle(stored, records, self._base)
         circle.part.pause(is_paused=self._is_paused)
         self._circles[circle.id] = circle
+        self.on_open(circle)
         self._running[circle.id] = self._tasks.create_task(self._run(circle))
         return circle
 
