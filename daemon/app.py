@@ -231,8 +231,8 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
                 lambda: watchers.events.is_followed,
             )
         )
-        peering.circles.on_change = joined.watching.changed
-        peering.circles.model = meaning
+        peering.circles.on_open = joined.checkers.changed
+        peering.circles.on_change = joined.changed
         yield Service(
             home=home,
             token=api_token(home),
