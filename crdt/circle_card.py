@@ -3,8 +3,9 @@
 Specification: docs/protocol/circle-card.md. Rules of this file:
 
 1. One content has one encoding, so that the hash of the record names the card.
-2. What is checked here needs the card alone: form, limits, both signatures. Whether its
-   author is in the circle is for whoever knows the roster.
+2. What is checked here needs the card alone: form, limits, and apart from these the
+   two signatures, so that whoever knows the circle can ask between them whether the
+   card is of this circle and by somebody who is in it.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from crdt.circle_items import Item, ItemKind, ItemName
-from crdt.errors import ForgedError, InvalidError, MalformedError
+from crdt.errors import InvalidError, MalformedError
 from crdt.identity import Identity
 from crdt.ids import AuthorKey, CircleId, DeviceId, has_control_characters
 from crdt.keys import (
@@ -33,8 +34,8 @@ MAX_ADDRESSES: Final = 8
 MAX_CARD_DEVICES: Final = 16
 """Devices of one member whose cards are kept: those of the largest sequences."""
 MAX_SEQUENCE: Final = (1 << 64) - 1
-MAX_CARD_BYTES: Final = 2_560
-"""More than the largest card has."""
+MAX_CARD_BYTES: Final = 2_332
+"""What the largest card has, with its signatures."""
 _SIGNATURES_BYTES: Final = 2 * SIGNATURE_BYTES
 
 _Address: TypeAlias = Annotated[
@@ -54,7 +55,7 @@ class _Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A card that decodes and that both its member and its device signed."""
+    """A card that decodes; `verify_card` tells whether who it names signed it."""
 
     id: bytes
     """SHA-256 of the record."""
@@ -112,32 +113,26 @@ def make_card(
     )
 
 
-def decode_card(content: bytes, circle: CircleId | None = None) -> Card:
-    """Return the card that `content` is the only valid encoding of.
+def decode_card(content: bytes) -> Card:
+    """Return the card that `content` is the only valid encoding of, or says it is.
 
-    Raises `MalformedError`, or `ForgedError` for a signature that does not fit or a
-    circle that is not `circle`.
+    Its signatures are for `verify_card`. Raises `MalformedError`.
     """
     if not _SIGNATURES_BYTES < len(content) <= MAX_CARD_BYTES:
         detail = "A card of a device is shorter or longer than allowed; it was dropped."
         raise MalformedError(detail)
-    encoded, signatures = content[:-_SIGNATURES_BYTES], content[-_SIGNATURES_BYTES:]
+    encoded = content[:-_SIGNATURES_BYTES]
     try:
         record = _DECODER.decode(encoded)
-        is_canonical = msgspec.msgpack.encode(record) == encoded
-    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         detail = "A card of a device does not follow its format; it was dropped."
         raise MalformedError(detail) from None
+    is_canonical = (
+        record.sequence <= MAX_SEQUENCE and msgspec.msgpack.encode(record) == encoded
+    )
     if not is_canonical or not all(map(_is_address, record.addresses)):
         detail = "A card of a device is not in its only valid encoding; it was dropped."
         raise MalformedError(detail)
-    if circle is not None and record.circle != circle:
-        raise ForgedError("A card of a device is another circle's; it was dropped.")
-    for key, signature in (
-        (record.author, signatures[:SIGNATURE_BYTES]),
-        (record.device_key, signatures[SIGNATURE_BYTES:]),
-    ):
-        verify_signature(Domain.CIRCLE_CARD, key, signature, encoded)
     return Card(
         id=hashlib.sha256(encoded).digest(),
         circle=CircleId(record.circle),
@@ -148,6 +143,17 @@ def decode_card(content: bytes, circle: CircleId | None = None) -> Card:
         addresses=record.addresses,
         content=content,
     )
+
+
+def verify_card(card: Card) -> None:
+    """Raise `ForgedError` unless both the member and the device signed the card."""
+    encoded = card.content[:-_SIGNATURES_BYTES]
+    signatures = card.content[-_SIGNATURES_BYTES:]
+    for key, signature in (
+        (card.author, signatures[:SIGNATURE_BYTES]),
+        (card.device_key, signatures[SIGNATURE_BYTES:]),
+    ):
+        verify_signature(Domain.CIRCLE_CARD, key, signature, encoded)
 
 
 def newest(cards: Iterable[Card]) -> tuple[Card, ...]:

@@ -20,7 +20,7 @@ from crdt.errors import DamagedError
 from crdt.identity import Identity
 from crdt.ids import AuthorKey, CircleId, NodeKey, SpaceId
 from crdt.keys import Confidential, SigningKey, derive
-from crdt.space_keys import EpochKey
+from crdt.space_keys import EPOCH_KEY_ID_BYTES, EpochKey
 from crdt.statement import Statement
 from crdt.statement_kinds import CIRCLE_CLIENT_ID
 
@@ -43,8 +43,11 @@ class CircleKeys(
     circle_id: _CircleId
     space_id: _Space
     """Random bytes in all statements of the circle."""
+    present: Annotated[bytes, msgspec.Meta(max_length=EPOCH_KEY_ID_BYTES)]
+    """Id of the epoch to seal under, whether this device has its key or not; empty
+    before it knows any."""
     epochs: tuple[EpochKey, ...]
-    """The present one last, if this device has it; none before it was given any."""
+    """Those that this device has: none before it was given any."""
 
     @property
     def circle(self) -> CircleId:
@@ -55,6 +58,11 @@ class CircleKeys(
     def space(self) -> SpaceId:
         """What stands in the circle's statements where others have their space."""
         return SpaceId(self.space_id)
+
+    @property
+    def present_epoch(self) -> EpochKey | None:
+        """The epoch to seal under, or None while this device lacks its key."""
+        return self.epoch(self.present)
 
     def epoch(self, key_id: bytes) -> EpochKey | None:
         """Return the epoch key with this id, or None if this device lacks it."""
@@ -140,7 +148,9 @@ def reference(secret: bytes, node_key: NodeKey) -> bytes:
 
 def no_circle_keys(circle: CircleId, space: SpaceId) -> CircleKeys:
     """Return the keys of who was given none yet."""
-    return CircleKeys(version=1, circle_id=circle, space_id=space, epochs=())
+    return CircleKeys(
+        version=1, circle_id=circle, space_id=space, present=b"", epochs=()
+    )
 
 
 def encode_circle_keys(keys: CircleKeys) -> bytes:

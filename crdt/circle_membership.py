@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+import msgspec
+
 from crdt.circle_keys import CircleKeys
 from crdt.identity import Identity
 from crdt.ids import AuthorKey, CircleId
@@ -43,12 +45,10 @@ class CircleMembership:
         found = {statement.hash: statement for statement in statements}
         anchor = CircleAnchor(keys.circle, keys.space)
         roster = Roster.about(anchor, found.values())
-        return cls(
-            identity,
-            roster.unlock_epochs(identity, keys),
-            held_of(roster, found),
-            roster,
+        unlocked = msgspec.structs.replace(
+            roster.unlock_epochs(identity, keys), present=roster.present_epoch
         )
+        return cls(identity, unlocked, held_of(roster, found), roster)
 
     @property
     def circle(self) -> CircleId:
@@ -63,7 +63,7 @@ class CircleMembership:
     @property
     def present_epoch(self) -> EpochKey | None:
         """The epoch to seal under, or None while this device lacks its key."""
-        return self.keys.epoch(self.roster.present_epoch)
+        return self.keys.present_epoch
 
     def after(
         self, statements: Iterable[Statement], keys: CircleKeys | None = None

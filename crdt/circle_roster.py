@@ -97,7 +97,9 @@ def found_circle(
     )
     founding = sign_statement(space, founder.signing_key(), (), body)
     keys = no_circle_keys(CircleId(founding.hash), space)
-    return founding.encoded, msgspec.structs.replace(keys, epochs=(epoch,))
+    return founding.encoded, msgspec.structs.replace(
+        keys, present=epoch.id, epochs=(epoch,)
+    )
 
 
 def decode_founding(encoded: bytes, circle: CircleId | None = None) -> Statement:

@@ -31,26 +31,24 @@ class MissingEpochError(PeerError):
 
 
 def seal_items(
-    keys: CircleKeys,
-    circle: CircleId,
-    plain: bytes,
-    randomness: bytes,
-    *,
-    epoch: bytes | None = None,
+    keys: CircleKeys, circle: CircleId, plain: bytes, randomness: bytes
 ) -> bytes:
-    """Return `plain` sealed under an epoch's key; the last of `keys` if none is named.
+    """Return `plain` sealed under the key of the present epoch.
 
     `randomness` is 32 fresh random bytes. Raises `ConflictError` if this device lacks
-    the key or the batch would be too large.
+    that key, for who is gone may have an older one, or if the batch would be too large.
     """
-    key = _key_to_seal_under(keys, epoch)
+    epoch = keys.present_epoch
+    if epoch is None:
+        message = "This device was not given the circle's key yet: nothing is sent."
+        raise ConflictError(message)
     if len(randomness) != SALT_BYTES:
         msg = f"a batch takes {SALT_BYTES} random bytes"
         raise ValueError(msg)
     if len(plain) + OVERHEAD_BYTES > MAX_SEALED_BYTES:
         raise ConflictError("A batch of items is too large to be sealed in one.")
-    box = seal_once(_box_key(key, circle, randomness), plain)
-    return bytes([VERSION]) + key.id + randomness + box
+    box = seal_once(_box_key(epoch, circle, randomness), plain)
+    return bytes([VERSION]) + epoch.id + randomness + box
 
 
 def open_items(keys: CircleKeys, circle: CircleId, sealed: bytes) -> bytes:
@@ -70,17 +68,6 @@ def open_items(keys: CircleKeys, circle: CircleId, sealed: bytes) -> bytes:
     if epoch is None:
         raise MissingEpochError(key_id)
     return open_once(_box_key(epoch, circle, salt), sealed[_BOX_AT:])
-
-
-def _key_to_seal_under(keys: CircleKeys, epoch: bytes | None) -> EpochKey:
-    if epoch is not None:
-        found = keys.epoch(epoch)
-    else:
-        found = keys.epochs[-1] if keys.epochs else None
-    if found is None:
-        message = "This device was not given the circle's key yet: nothing is sent."
-        raise ConflictError(message)
-    return found
 
 
 def _box_key(epoch: EpochKey, circle: CircleId, salt: bytes) -> bytes:

@@ -68,8 +68,6 @@ class Gate:
             return Refused(Refusal(error.fault))
         except MalformedError:
             return Refused(Refusal.FORM)
-        except ForgedError:
-            return Refused(Refusal.SIGNATURE)
         placed = written.placed
         reason = self._fault(written)
         if reason is not None:

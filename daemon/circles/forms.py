@@ -14,7 +14,13 @@ from consensus.contribution import (
     verify_contribution,
 )
 from consensus.vote import HELD, MAX_VOTE_BYTES, Vote, decode_vote, verify_vote
-from crdt.circle_card import MAX_CARD_BYTES, MAX_CARD_DEVICES, Card, decode_card
+from crdt.circle_card import (
+    MAX_CARD_BYTES,
+    MAX_CARD_DEVICES,
+    Card,
+    decode_card,
+    verify_card,
+)
 from crdt.circle_items import ItemKind, ItemName
 from crdt.circle_standing import Placed
 from crdt.ids import AuthorKey
@@ -47,7 +53,7 @@ class Form:
     refill_ms: int
     """After so long an author may bring one more than can stand."""
     read: Callable[[bytes], Written]
-    """Raises `MalformedError`, or `ForgedError`."""
+    """Raises `MalformedError`."""
 
 
 def _read_contribution(content: bytes) -> Written:
@@ -80,8 +86,7 @@ def _read_vote(content: bytes) -> Written:
 def _read_card(content: bytes) -> Written:
     card = decode_card(content)
     placed = Placed(card.author, card.device, card.sequence, card.item.name)
-    # What does not fit does not even decode.
-    return Written(card.circle, placed, card, lambda: None)
+    return Written(card.circle, placed, card, lambda: verify_card(card))
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:

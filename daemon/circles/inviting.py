@@ -187,7 +187,7 @@ class Inviting:
                 lambda roster, author, keys: grant(roster, author, keys, member)
             )
         try:
-            card = decode_card(question.card, self._records.circle)
+            card = decode_card(question.card)
         except PeerError:
             return
         if card.author == question.public_key:

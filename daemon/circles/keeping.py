@@ -148,6 +148,7 @@ class Keeping:
         for identity in plan.fallen:
             self._pass_over(identity)
         refused[Refusal.DUPLICATE] += len(arrived) - len(values)
+        refused = +refused
         self.refusals.update(refused)
         circle = self.membership.circle
         rows = [StoredItem(kind, each.placed, each.item.content) for each in entering]
@@ -180,7 +181,7 @@ class Keeping:
                     has_lost=bool(lost) and kind is ItemKind.CONTRIBUTION,
                 )
             )
-        return Kept(new, refused=+refused)
+        return Kept(new, refused=refused)
 
     async def use(
         self, membership: CircleMembership, origin: DeviceId | None = None
@@ -262,13 +263,13 @@ class Keeping:
         before = self.membership
         good, refused = await asyncio.to_thread(sorted_out, before, contents)
         after, unfit = await asyncio.to_thread(before.with_received, good.values())
-        refused[Refusal.STATEMENT] += unfit
+        refused += Counter({Refusal.STATEMENT: unfit})
         self.refusals.update(refused)
         new = await self.use(after, origin)
         for identity in good.keys() & after.roster.refused.keys():
             self._pass_over(identity)
         names = [ItemName(0, statement_hash(content)) for content in contents]
-        return Kept(new, names, +refused)
+        return Kept(new, names, refused)
 
     def _pass_over(self, identity: bytes) -> None:
         """Remember, for some time, what need not be offered again."""

@@ -22,7 +22,7 @@ from crdt.circle_seal import (
     open_items,
     seal_items,
 )
-from crdt.errors import MalformedError
+from crdt.errors import ConflictError, MalformedError
 from crdt.ids import DeviceId
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
@@ -81,7 +81,11 @@ class RecordsOfPeer:
         items = await self.records.load(kind, asked)
         taken = _fitting(items)
         beyond = [each.name for each in items[len(taken) :]]
-        payload = self._payload(kind, taken)
+        try:
+            payload = self._payload(kind, taken)
+        except ConflictError:
+            # Without the present key nothing can be sealed; it comes, and then it is.
+            return Loaded(b"", ())
         return Loaded(payload, [*beyond, *ordered[MAX_ITEMS:]])
 
     async def keep(self, kind: ItemKind, payload: bytes) -> Kept:

@@ -1,5 +1,6 @@
 """What publishing and the bridge need of a circle, of meaning and of the graph."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -15,6 +16,7 @@ from crdt.graph_reader import GraphReader
 from crdt.ids import AuthorKey, CircleId, NodeKey
 from daemon.circles.movement import Moment
 from daemon.circles.preview import Embedded
+from daemon.circles.refusals import Refusal
 from daemon.circles.view import CircleView
 
 Answer = TypeVar("Answer")
@@ -128,6 +130,10 @@ class JoinedCircle(CirclePort, Protocol):
     @property
     def is_active(self) -> bool:
         """Whether the person takes part."""
+
+    @property
+    def refusals(self) -> Counter[Refusal]:
+        """What was not taken of others since the circle was opened, by reason."""
 
     def alias(self, author: AuthorKey) -> str:
         """Return how somebody who is or was a member is called."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from crdt.circle_card import Card, decode_card, make_card, newest
+from crdt.circle_card import Card, decode_card, make_card, newest, verify_card
 from crdt.circle_duties import Duty, duties
 from crdt.circle_items import ItemKind
 from crdt.circle_keys import CircleIdentity
@@ -74,6 +74,7 @@ class TakingPart:
         self._means = means
         self._result_hash = result_hash
         self._me = who.device.device
+        self._author = who.author_key
         self._own: dict[DeviceId, Card] = {}
         self._known: Directory = {}
         self._leaving: dict[DeviceId, int] = {}
@@ -110,7 +111,7 @@ class TakingPart:
     async def __aenter__(self) -> Self:
         """Begin to link with devices of members."""
         for card in self._records.cards:
-            if card.author == self._who.author_key:
+            if card.author == self._author:
                 self._own[card.device] = card
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.connecting)
@@ -165,12 +166,14 @@ class TakingPart:
         """Take in where this person's other devices are; what is none is dropped."""
         for content in contents:
             try:
-                card = decode_card(content, self._who.circle)
+                card = decode_card(content)
+                verify_card(card)
             except PeerError:
                 continue
             held = self._own.get(card.device)
             is_news = held is None or held.sequence < card.sequence
-            if card.author == self._who.author_key and is_news:
+            is_own = (card.circle, card.author) == (self._who.circle, self._author)
+            if is_own and is_news:
                 self._own[card.device] = card
         self._follow()
 
@@ -181,7 +184,7 @@ class TakingPart:
         self.talking.advance(change.kind, names, is_own=change.origin is None)
         until_ms = self._means.clocks.steady_ms() + FAREWELL_MS
         for device, each in self._known.items():
-            if each.author in change.gone and each.author != self._who.author_key:
+            if each.author in change.gone and each.author != self._author:
                 self._leaving[device] = until_ms
         if change.are_members_changed or change.kind is ItemKind.CARD:
             self._follow()
@@ -192,7 +195,7 @@ class TakingPart:
     def _follow(self) -> None:
         """Link with the devices that there are now."""
         cards = (*self._records.cards, *self._own.values())
-        known = directory(cards, self._records.members, self._who.author_key)
+        known = directory(cards, self._records.members, self._author)
         self._known = with_leaving(known, self._known, self._leaving)
         self.connecting.follow(self._known)
         self._some.set()
@@ -209,7 +212,7 @@ class TakingPart:
 
     def _is_gone(self) -> bool:
         """Whether this person left or was removed."""
-        member = person(self._records.roster, self._who.author_key)
+        member = person(self._records.roster, self._author)
         return member is not None and member.is_removed
 
     async def _keep_tending(self) -> None:
@@ -245,7 +248,7 @@ class TakingPart:
 
     def _is_known_to_be_gone(self) -> bool:
         """Whether another member knows that this person is gone, or nobody is there."""
-        member = person(self._records.roster, self._who.author_key)
+        member = person(self._records.roster, self._author)
         if member is None or not member.has_left:
             return True
         others = [
@@ -256,7 +259,7 @@ class TakingPart:
         return not others or any(
             self.talking.has_all(device, ItemKind.STATEMENT)
             for device, each in self._known.items()
-            if each.author != self._who.author_key
+            if each.author != self._author
         )
 
     async def _renew_card(self) -> None:
@@ -274,7 +277,7 @@ class TakingPart:
                 addresses,
             )
             self._means.announce()
-        if not is_present(self._records.roster, self._who.author_key):
+        if not is_present(self._records.roster, self._author):
             return
         held = {each.id for each in self._records.cards}
         lacking = [each.content for each in self.own_cards if each.id not in held]
