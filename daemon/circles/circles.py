@@ -264,6 +264,7 @@ class Circles:
         circle.part.pause(is_paused=self._is_paused)
         self._circles[circle.id] = circle
         self._running[circle.id] = self._tasks.create_task(self._run(circle))
+        self._tell(circle)
         return circle
 
     async def _run(self, circle: Circle) -> None:
