@@ -232,6 +232,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             )
         )
         peering.circles.on_change = joined.watching.changed
+        peering.circles.model = meaning
         yield Service(
             home=home,
             token=api_token(home),

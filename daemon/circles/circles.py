@@ -33,6 +33,7 @@ from crdt.ids import CircleId, SpaceId
 from crdt.keys import KEY_BYTES
 from crdt.statement import Statement, decode_statement
 from daemon.circles.announcing import announcements
+from daemon.circles.checking import Model
 from daemon.circles.circle import Base, Circle
 from daemon.circles.entering import HANDLER_NAME, Ways, enter, founding_of
 from daemon.circles.keeping import Clocks as KeepingClocks
@@ -60,6 +61,9 @@ _SETTLE_SECONDS: Final = 0.5
 class Circles:
     """All circles that this person is or was in."""
 
+    model: Model | None = None
+    """What vectors are checked by; set before entering."""
+
     def __init__(
         self,
         identity: Identity,
@@ -82,7 +86,7 @@ class Circles:
             burst=QUESTIONS_AT_ONCE, per_second=QUESTIONS_PER_SECOND
         )
         self._threads = ThreadPoolExecutor(1, "consensus")
-        self._base = Base(shelf, means, self._threads, self._tell)
+        self._base = Base(shelf, means, self._threads, lambda: self.model, self._tell)
         self._is_paused = False
         self.on_change: Callable[[Circle], None] = lambda circle: None
         """Is told whenever something is new in a circle."""
