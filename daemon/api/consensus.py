@@ -73,7 +73,8 @@ async def get_consensus(call: Call) -> web.Response:
             epoch=each.epoch,
         )
         for each in sorted(
-            held.values(), key=lambda each: (each.id != node.label_id, each.id)
+            held.values(),
+            key=lambda each: (each.id != node.label_id, each.text, each.id),
         )
     ]
     fields = {name: getattr(shown, name) for name in shown.__struct_fields__}

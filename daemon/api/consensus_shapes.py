@@ -185,6 +185,7 @@ class ConsensusDetail(ConsensusDocument, frozen=True):
     """A consensus node and what it is made of."""
 
     members: list[MemberText]
+    """That whose text is the label first, the others by their texts."""
 
 
 class BranchDocument(msgspec.Struct, frozen=True):

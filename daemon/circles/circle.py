@@ -28,6 +28,7 @@ from crdt.keys import KEY_BYTES
 from daemon.circles.changes import Change
 from daemon.circles.collective import Collective, Sources
 from daemon.circles.inviting import Here, Inviting
+from daemon.circles.noting import Noting
 from daemon.circles.overview import PRESETS, circle_view
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal

@@ -273,6 +273,7 @@ class Circles:
         self._circles[circle.id] = circle
         self.on_open(circle)
         self._running[circle.id] = self._tasks.create_task(self._run(circle))
+        self._tell(circle)
         return circle
 
     async def _run(self, circle: Circle) -> None:

@@ -9,6 +9,7 @@ from consensus.model_tag import DIMENSION
 from crdt import circle_notes_store
 from crdt.circle_item_store import count_longer
 from crdt.circle_items import ItemKind
+from crdt.circle_notes_store import SeenNode
 from crdt.database import Connection
 from crdt.ids import AuthorKey, CircleId
 from daemon.circles.movement import Moment
@@ -32,6 +33,12 @@ class StoredNotes:
         return {
             each.reference: LedgerEntry(each.node_key, each.since_ms) for each in noted
         }
+
+    async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
+        """Return the consensus nodes of the last result that was noted."""
+        return await self._read(
+            lambda connection: circle_notes_store.read_seen(connection, circle)
+        )
 
     async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
         """Return how many contributions of each author are not withdrawn."""

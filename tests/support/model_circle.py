@@ -22,6 +22,7 @@ from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
 from consensus.vote import Choice, Tally
 from crdt.circle_items import Item, ItemKind, ItemName
+from crdt.circle_notes_store import SeenNode
 from crdt.closeness import from_bytes, resonances
 from crdt.ids import AuthorKey, CircleId, NodeKey
 from daemon.circles.movement import Moment
@@ -51,10 +52,15 @@ class ModelNotes:
     records: "ModelRecords"
     known_aliases: dict[bytes, bytes] = field(default_factory=dict)
     known_history: list[Moment] = field(default_factory=list)
+    known_seen: list[SeenNode] = field(default_factory=list)
 
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return what was noted."""
         return dict(self.records.noted)
+
+    async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
+        """Return what a test has set."""
+        return self.known_seen
 
     async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
         """Return how much everybody has out."""

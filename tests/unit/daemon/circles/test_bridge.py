@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from consensus.vote import Tally
+from crdt.circle_notes_store import SeenNode
 from crdt.commands import DeleteNode, Executable, PutNode
 from crdt.database import Database
 from crdt.errors import InvalidError, NotFoundError
@@ -252,3 +253,25 @@ async def test_movements(desk: Desk) -> None:
         await desk.bridge.history(desk.circle, standing.key, 0)
         == desk.notes.known_history
     )
+
+
+async def test_what_was_seen_is_recalled(desk: Desk) -> None:
+    """After a start nodes say where they stood, and only what is new is told."""
+    desk.say("ab")
+    await desk.publish("mine", MILL)
+    look = await desk.bridge.look(desk.circle)
+    (node,) = look.result.nodes
+    desk.notes.known_seen = [SeenNode(node.key, node.members, node.label, NOW_MS)]
+    again = Bridge(desk, desk.notes, lambda _, changed: desk.told.extend(changed))
+    desk.told.clear()
+    looks = desk.circle.collective.looks
+
+    await again.recall(desk.circle)
+
+    assert again.placement.of(NodeKey("mine")) == [node.key.hex()]
+    assert desk.circle.collective.looks == looks
+    await again.look(desk.circle)
+    assert desk.told == []
+    desk.circle.records.held.clear()
+    await again.look(desk.circle)
+    assert desk.told == [node.key]
