@@ -84,21 +84,7 @@ class TakingPart:
         self.is_ended = False
         """Whether this person does not take part any more, and others know it."""
         self._some = asyncio.Event()
-        around = Surroundings(
-            state=self.state,
-            may_have=self._may_have,
-            results_differ=lambda peer, here, there: self._differing.add(peer),
-            report=self._hear,
-            randomness=means.clocks.randomness,
-        )
-        self.talking = Talking(
-            who.circle,
-            self._me,
-            port_of=lambda peer: RecordsOfPeer(peer, records, around),
-            state=self.state,
-            clocks=means.clocks,
-            changed=self._some.set,
-        )
+        self.talking = self._new_talking()
         self.connecting = Connecting(
             who.device,
             who.author_key,
@@ -129,6 +115,23 @@ class TakingPart:
     ) -> None:
         """End every session and link."""
         await self._stack.aclose()
+
+    def _new_talking(self) -> Talking:
+        around = Surroundings(
+            state=self.state,
+            may_have=self._may_have,
+            results_differ=lambda peer, here, there: self._differing.add(peer),
+            report=self._hear,
+            randomness=self._means.clocks.randomness,
+        )
+        return Talking(
+            self._who.circle,
+            self._me,
+            port_of=lambda peer: RecordsOfPeer(peer, self._records, around),
+            state=self.state,
+            clocks=self._means.clocks,
+            changed=self._some.set,
+        )
 
     @property
     def own_cards(self) -> Sequence[Card]:
