@@ -8,7 +8,6 @@ Rules of this file:
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -297,7 +296,7 @@ class Circles:
         return None
 
     async def _answer_question(self, sealed: bytes, source: str) -> bytes | None:
-        if not self._buckets.take("", time.monotonic()):
+        if not self._buckets.take("", self._means.clocks.steady_ms() / 1000):
             return None
         for circle in list(self._circles.values()):
             question = circle.inviting.opened(sealed)

@@ -284,6 +284,7 @@ class TakingPart:
                 addresses,
             )
             self._means.announce()
+            self._follow()
         if not is_present(self._records.roster, self._author):
             return
         held = {each.id for each in self._records.cards}
