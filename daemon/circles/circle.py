@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,10 +26,9 @@ from crdt.errors import ConflictError, NotFoundError
 from crdt.ids import AuthorKey, CircleId
 from crdt.keys import KEY_BYTES
 from daemon.circles.changes import Change
-from daemon.circles.checking import Checking, Model
-from daemon.circles.chronicle import Chronicle
 from daemon.circles.collective import Collective, Sources
 from daemon.circles.inviting import Here, Inviting
+from daemon.circles.noting import Noting
 from daemon.circles.overview import PRESETS, circle_view
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
@@ -48,8 +46,6 @@ class Base:
     means: Means
     threads: Executor
     """One thread, in which consensus is worked out."""
-    model: Callable[[], Model | None]
-    """What vectors are checked by."""
     changed: Callable[["Circle"], None]
     """Is told whenever something is new in a circle."""
 
@@ -81,13 +77,7 @@ class Circle:
                 is_paused=lambda: self.part.is_paused,
             ),
         )
-        self._chronicle = Chronicle(
-            stored.id, base.shelf, clocks.wall_ms, lambda news: None
-        )
-        model = base.model()
-        self._checking: Final = (
-            None if model is None else Checking(stored.id, records, base.shelf, model)
-        )
+        self._noting = Noting(stored.id, base.shelf, clocks.wall_ms)
         self._ended = asyncio.Event()
         self.collective: Final = Collective(
             stored.id,
@@ -135,10 +125,7 @@ class Circle:
 
     async def run(self) -> None:
         """Take part as long as this person is in the circle; go on until cancelled."""
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(self.collective)
-            if self._checking is not None:
-                await stack.enter_async_context(self._checking)
+        async with self.collective:
             if not self._has_left:
                 async with self.part:
                     await self._ended.wait()
@@ -218,14 +205,12 @@ class Circle:
     async def _note(self, result: Result) -> None:
         """Note what is new, and let others compare what they worked out."""
         self.part.talking.tell_state()
-        await self._chronicle.note(result)
+        await self._noting.note(result)
 
     def _on_change(self, change: Change) -> None:
         for author in change.gone:
             self.collective.forget(author)
         self.collective.put(change.contributions)
-        if change.contributions and self._checking is not None:
-            self._checking.arrived()
         if change.has_lost:
             self.collective.read_anew()
         if change.are_members_changed:

@@ -33,7 +33,6 @@ from crdt.ids import CircleId, SpaceId
 from crdt.keys import KEY_BYTES
 from crdt.statement import Statement, decode_statement
 from daemon.circles.announcing import announcements
-from daemon.circles.checking import Model
 from daemon.circles.circle import Base, Circle
 from daemon.circles.entering import HANDLER_NAME, Ways, enter, founding_of
 from daemon.circles.keeping import Clocks as KeepingClocks
@@ -61,9 +60,6 @@ _SETTLE_SECONDS: Final = 0.5
 class Circles:
     """All circles that this person is or was in."""
 
-    model: Model | None = None
-    """What vectors are checked by; set before entering."""
-
     def __init__(
         self,
         identity: Identity,
@@ -86,10 +82,12 @@ class Circles:
             burst=QUESTIONS_AT_ONCE, per_second=QUESTIONS_PER_SECOND
         )
         self._threads = ThreadPoolExecutor(1, "consensus")
-        self._base = Base(shelf, means, self._threads, lambda: self.model, self._tell)
+        self._base = Base(shelf, means, self._threads, self._tell)
         self._is_paused = False
         self.on_change: Callable[[Circle], None] = lambda circle: None
         """Is told whenever something is new in a circle."""
+        self.on_open: Callable[[Circle], None] = lambda circle: None
+        """Is told of each circle once, before anything else of it."""
 
     async def __aenter__(self) -> Self:
         """Open what the store has, and begin to take part."""
@@ -211,6 +209,12 @@ class Circles:
         for circle in self._circles.values():
             if circle.is_active:
                 circle.part.connecting.network_changed()
+        self.look()
+
+    def look(self) -> None:
+        """Look now at what is due: this device may have another address."""
+        for circle in self._circles.values():
+            circle.part.look()
 
     def announcements(self) -> Iterable[Announcement]:
         """Return what the person's other devices are told."""
@@ -267,6 +271,7 @@ class Circles:
         circle = Circle(stored, records, self._base)
         circle.part.pause(is_paused=self._is_paused)
         self._circles[circle.id] = circle
+        self.on_open(circle)
         self._running[circle.id] = self._tasks.create_task(self._run(circle))
         self._tell(circle)
         return circle

@@ -18,8 +18,8 @@ from daemon.circles.opening import begin_circle, open_circle
 from daemon.circles.records import CircleRecords
 from daemon.circles.shelf import OwnerShelf
 from daemon.owner import Owner
-from tests.support.circle_keepers import writer
 from tests.support.circle_people import Circle, person
+from tests.support.circle_records import writer
 from tests.support.contributions import MODELS, vector
 from tests.support.replicas import START_MS, Device
 

@@ -1,125 +1,184 @@
-"""What one device of a simulated circle holds durably, by simple rules.
+"""Devices that keep the records of a circle, each in a store of its own."""
 
-A statement makes a member. What a member made is taken from who knows the member. Of
-cards the newest of each member counts. Some items a device refuses for good.
-"""
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from consensus.contribution import (
+    Contribution,
+    contribute,
+    retract,
+    sign_contribution,
+)
+from consensus.vote import Choice, cast_vote, sign_vote
+from crdt.circle_card import make_card
+from crdt.circle_items import Item, ItemKind
+from crdt.circle_keys import CircleIdentity, circle_identity
+from crdt.circle_store import read_circles
+from crdt.database import Connection, Database, store_errors
+from crdt.ids import NodeKey
+from daemon.circles.keeping import Clocks
+from daemon.circles.opening import begin_circle, open_circle
+from daemon.circles.records import CircleRecords
+from tests.support.circle_people import Circle, person
+from tests.support.contributions import MODELS, vector
+from tests.support.replicas import START_MS, STORE_KEY
 
-import msgspec
+Found = TypeVar("Found")
 
-from crdt.circle_items import ItemKind, ItemName
-from transport.circle_exchange import Kept, Loaded
-from transport.circle_frames import MAX_PAYLOAD_BYTES, CircleState
-from transport.sorted_names import NameSet, SortedNames
+RECORD_KINDS = (ItemKind.CARD, ItemKind.CONTRIBUTION, ItemKind.VOTE)
 
 
-class Made(NamedTuple):
-    """An item of a simulated circle."""
+@dataclass
+class StoreShelf:
+    """A store without a graph's owner: written to by whoever asks."""
 
-    kind: int
-    epoch: int
-    author: int
-    sequence: int
-    filling: bytes
+    connection: Connection
+
+    async def read(self, read: Callable[[Connection], Found]) -> Found:
+        with store_errors():
+            return read(self.connection)
+
+    async def write(self, write: Callable[[Connection], None]) -> None:
+        with store_errors(), self.connection:
+            write(self.connection)
+
+
+@dataclass
+class Keeper:
+    """A device of a person of a circle, with clocks that stand."""
+
+    home: Path
+    circle: Circle
+    name: str
+    device: str = "phone"
+    now_ms: int = START_MS
+    monotonic_ms: int = 0
+    records: CircleRecords = field(init=False)
+    database: Database = field(init=False)
 
     @property
-    def name(self) -> ItemName:
-        digest = hashlib.sha256(msgspec.msgpack.encode(self[:4])).digest()
-        return ItemName(self.epoch, digest)
+    def who(self) -> CircleIdentity:
+        """Who the device is in the circle."""
+        own = person(self.name, self.device)
+        return circle_identity(own, self.circle.founding)
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[CircleRecords]:
+        """Open the store; a new one knows what the person heard so far."""
+        self.home.mkdir(exist_ok=True)
+        with Database(self.home, STORE_KEY) as self.database:
+            shelf = StoreShelf(self.database.writer)
+            if not read_circles(self.database.writer):
+                membership = self.circle.membership(self.name)
+                await begin_circle(shelf, self.circle.founding.encoded, membership)
+            (stored,) = read_circles(self.database.writer)
+            own = person(self.name, self.device)
+            clocks = Clocks(lambda: self.now_ms, lambda: self.monotonic_ms)
+            self.records = await open_circle(shelf, stored, own, clocks)
+            yield self.records
+            await self.records.close()
 
-class SimRecords:
-    """The items of one device."""
-
-    def __init__(self, me: int) -> None:
-        self.me: Final = me
-        self.items: Final = {kind: dict[ItemName, Made]() for kind in ItemKind}
-        self.sets: Final = {kind: NameSet() for kind in ItemKind}
-        self.members: Final[set[int]] = set()
-        self.refuses: Final[set[ItemName]] = set()
-        """What this device does not take."""
-        self.tokens: float = float("inf")
-        """How many items it takes at present."""
-        self.is_paused = False
-        self.result: bytes | None = None
-        self.refused = 0
-        self.doubles = 0
-        """Items that came although they were held."""
-        self._made = 0
-
-    def state(self) -> CircleState:
-        """Return how this device stands."""
-        statement, card, contribution, vote = (
-            self.sets[kind].summary for kind in ItemKind
+    async def publish(self, node: str, text: str = "") -> Contribution:
+        """Publish a node of the person."""
+        records = self.records
+        contribution = contribute(
+            records.circle,
+            records.author,
+            records.reference(NodeKey(node)),
+            records.next_sequence(),
+            text=text or f"thought {node}",
+            model=MODELS[0],
+            vector=vector(0),
+            epoch=2900,
         )
-        sets = (statement, card, contribution, vote)
-        return CircleState(sets, self.result, self.is_paused)
+        await records.contribute(contribution, NodeKey(node))
+        return contribution
 
-    def make(self, kind: ItemKind, size: int) -> ItemName:
-        """Make an item of this device's member, which is durable then."""
-        self._made += 1
-        epoch = self._made % 3 if kind is ItemKind.CONTRIBUTION else 0
-        made = Made(kind, epoch, self.me, self._made, bytes(size))
-        assert self.take(made) == "new"
-        return made.name
 
-    def take(self, made: Made) -> str:
-        """Take an item; say whether it is new, held, old, or refused."""
-        kind, name = ItemKind(made.kind), made.name
-        if name in self.items[kind]:
-            self.doubles += 1
-            return "held"
-        is_strange = kind is not ItemKind.STATEMENT and made.author not in self.members
-        if is_strange or name in self.refuses or self.tokens < 1:
-            self.refused += 1
-            return "refused"
-        if kind is ItemKind.CARD:
-            for other, held in list(self.items[kind].items()):
-                if held.author == made.author:
-                    if held.sequence > made.sequence:
-                        return "old"
-                    del self.items[kind][other]
-                    self.sets[kind].discard(other)
-        self.tokens -= 1
-        self.items[kind][name] = made
-        self.sets[kind].add(name)
-        if kind is ItemKind.STATEMENT:
-            self.members.add(made.author)
-        return "new"
+@dataclass(frozen=True)
+class Writer:
+    """Makes records of one person, whatever anybody else knows or thinks of them."""
 
-    def names(self, kind: ItemKind) -> SortedNames:
-        """Return the names of a set in order."""
-        return self.sets[kind].sorted_names()
+    who: CircleIdentity
 
-    def lacking(self, kind: ItemKind, names: Iterable[ItemName]) -> list[ItemName]:
-        """Return those that this device neither holds nor refuses."""
-        held = self.items[kind]
-        return [each for each in names if each not in held and each not in self.refuses]
+    def says(self, what: object, sequence: int = 1, text: str = "") -> bytes:
+        """Return a signed contribution."""
+        return self.signed(
+            contribute(
+                self.who.circle,
+                self.who.author_key,
+                sha256(f"{what}".encode()).digest()[:16],
+                sequence,
+                text=text or f"thought {what}",
+                model=MODELS[0],
+                vector=vector(0),
+                epoch=2900,
+            )
+        )
 
-    def load(self, kind: ItemKind, names: Sequence[ItemName]) -> Loaded:
-        """Return a payload with the first of these items."""
-        found: list[Made] = []
-        size = 0
-        for at, name in enumerate(names):
-            made = self.items[kind].get(name)
-            if made is None:
-                continue
-            size += len(made.filling) + 32
-            if found and size > MAX_PAYLOAD_BYTES:
-                return Loaded(msgspec.msgpack.encode(found), names[at:])
-            found.append(made)
-        return Loaded(msgspec.msgpack.encode(found) if found else b"", ())
+    def unsays(self, what: object, sequence: int = 2) -> bytes:
+        """Return a signed retraction."""
+        return self.signed(
+            retract(
+                self.who.circle,
+                self.who.author_key,
+                sha256(f"{what}".encode()).digest()[:16],
+                sequence,
+                model=MODELS[0],
+                epoch=2900,
+            )
+        )
 
-    def keep(self, kind: ItemKind, payload: bytes) -> tuple[Kept, list[ItemName]]:
-        """Store the items of a payload; return also the names of those that are new."""
-        came = msgspec.msgpack.decode(payload, type=list[Made])
-        fates = [self.take(each) for each in came]
-        new = [
-            each.name for each, fate in zip(came, fates, strict=True) if fate == "new"
-        ]
-        names = [each.name for each in came]
-        assert all(each.kind == kind for each in came)
-        return Kept(names, len(new), fates.count("refused")), new
+    def votes(self, key: object, sequence: int = 1, choice: int = 1) -> bytes:
+        """Return a signed vote."""
+        consensus = sha256(f"{key}".encode()).digest()
+        author = self.who.author_key
+        vote = cast_vote(self.who.circle, author, consensus, sequence, Choice(choice))
+        return vote.encoded + sign_vote(self.who.author.signing_key(), vote)
+
+    def is_at(self, *addresses: str, sequence: int = 1) -> bytes:
+        """Return a signed card."""
+        who = self.who
+        card = make_card(who.circle, who.author, who.device, sequence, addresses)
+        return card.content
+
+    def signed(self, contribution: Contribution) -> bytes:
+        """Return a contribution with the signature of this person."""
+        key = self.who.author.signing_key()
+        return contribution.encoded + sign_contribution(key, contribution)
+
+
+def writer(circle: Circle, name: str, device: str = "phone") -> Writer:
+    """Return who writes as a person of a circle."""
+    return Writer(circle_identity(person(name, device), circle.founding))
+
+
+async def exchange(one: CircleRecords, other: CircleRecords) -> int:
+    """Give each what it lacks of the other's sets; return how many items were new."""
+    new = 0
+    for kind in ItemKind:
+        for here, there in ((one, other), (other, one)):
+            names = there.lacking(kind, here.names(kind))
+            items = await here.load(kind, [each.id for each in names])
+            kept = await there.keep(kind, [each.content for each in items])
+            new += len(kept.new)
+    return new
+
+
+def sums(records: CircleRecords) -> list[bytes]:
+    """Return the fingerprints of all sets."""
+    return [records.fingerprint(kind) for kind in ItemKind]
+
+
+async def contents(
+    records: CircleRecords, kinds: Iterable[ItemKind] = RECORD_KINDS
+) -> dict[ItemKind, list[Item]]:
+    """Return everything that is held, read from the store."""
+    return {
+        kind: await records.load(kind, [each.id for each in records.names(kind)])
+        for kind in kinds
+    }

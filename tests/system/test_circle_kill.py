@@ -15,8 +15,8 @@ from crdt.database import Database
 from daemon.circles.keeping import Clocks
 from daemon.circles.opening import open_circle
 from daemon.circles.records import CircleRecords
-from tests.support.circle_keepers import StoreShelf, contents
 from tests.support.circle_people import person
+from tests.support.circle_records import StoreShelf, contents
 from tests.support.replicas import START_MS, STORE_KEY, scratch_folder
 
 REPOSITORY = Path(__file__).parents[2]

@@ -38,14 +38,21 @@ def test_a_run_has_the_fingerprint_of_its_names(
     assert found.first_from(b"\xff" * (KEY_BYTES + 1)) == len(ordered)
 
 
-@given(st.lists(st.tuples(st.booleans(), NAMES), max_size=60))
-def test_a_set_knows_what_it_holds(changes: list[tuple[bool, ItemName]]) -> None:
+FEW = st.builds(
+    ItemName, st.integers(0, 1), st.integers(0, 5).map(lambda n: bytes([n]) * 32)
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), NAMES | FEW), max_size=60))
+def test_a_set_knows_what_it_holds(changes: list[tuple[bool, bool, ItemName]]) -> None:
     """Names that come twice or go twice count once; the order of changes does not."""
     names, expected = NameSet(), set[ItemName]()
-    for is_added, name in changes:
+    for is_added, looks, name in changes:
         (names.add if is_added else names.discard)(name)
         (expected.add if is_added else expected.discard)(name)
         assert (name in names) is is_added
+        if looks:
+            assert names.sorted_names().keys == sorted(map(key_of, expected))
 
     assert len(names) == len(expected)
     assert names.summary == NameSet(expected).summary

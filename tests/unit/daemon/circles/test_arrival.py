@@ -16,8 +16,8 @@ from crdt.ids import SpaceId
 from daemon.circles.forms import RECORDS_OF_AN_AUTHOR
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
-from tests.support.circle_keepers import Keeper, Writer, sums, writer
 from tests.support.circle_people import Circle, founding
+from tests.support.circle_records import Keeper, Writer, sums, writer
 
 CONTRIBUTION = ItemKind.CONTRIBUTION
 SIGNATURE = 64

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from crdt.circle_items import ItemKind
 from crdt.errors import ConflictError
-from tests.support.circle_keepers import Keeper, contents, exchange, sums, writer
 from tests.support.circle_people import Circle
+from tests.support.circle_records import Keeper, contents, exchange, sums, writer
 from tests.support.replicas import scratch_folder
 
 NAMES = ("ada", "ben", "eve", "joe")

@@ -14,8 +14,8 @@ from crdt.ids import NodeKey
 from crdt.statement_kinds import Role
 from daemon.circles.changes import Change
 from daemon.circles.refusals import Refusal
-from tests.support.circle_keepers import Keeper, contents, exchange, sums, writer
 from tests.support.circle_people import Circle
+from tests.support.circle_records import Keeper, contents, exchange, sums, writer
 
 CONTRIBUTION = ItemKind.CONTRIBUTION
 

@@ -23,21 +23,16 @@ KEPT_MS: Final = 730 * 86_400_000
 """How far back the history goes: two years."""
 
 
-class Chronicle:
-    """Notes what changes in one circle."""
+class Noting:
+    """Notes the results of one circle."""
 
     def __init__(
-        self,
-        circle: CircleId,
-        shelf: Shelf,
-        wall_ms: Callable[[], int],
-        tell: Callable[[News], None],
+        self, circle: CircleId, shelf: Shelf, wall_ms: Callable[[], int]
     ) -> None:
-        """Read nothing yet; `tell` is called after something new was noted."""
+        """Read nothing yet."""
         self._circle = circle
         self._shelf = shelf
         self._wall_ms = wall_ms
-        self._tell = tell
         self._former: Mapping[bytes, Seen] | None = None
 
     async def note(self, result: Result) -> None:
@@ -59,8 +54,6 @@ class Chronicle:
                 )
             )
         self._former = present
-        if found:
-            self._tell(found)
 
     def _read(self, connection: Connection) -> dict[bytes, Seen]:
         last = store.read_last_moments(connection, self._circle)
