@@ -100,9 +100,9 @@ async def get_tree(call: Call) -> web.Response:
 async def get_history(call: Call) -> web.Response:
     """Answer how a consensus node stood over time."""
     query: shapes.HistoryQuery = call.query
+    since_ms = 0 if query.since is None else parse_time(query.since, "since")
     circle = circle_of(call)
     _, found = await call.service.bridge.find(circle, call.path["key"])
-    since_ms = 0 if query.since is None else parse_time(query.since, "since")
     points = [
         shapes.HistoryPoint(
             time=format_time(each.time_ms),

@@ -17,6 +17,7 @@ from daemon.circles.circle import Circle
 from daemon.circles.notes import StoredNotes
 from daemon.circles.ports import MeaningPort
 from daemon.circles.publishing import Publishing
+from daemon.circles.recognising import Recognising
 from daemon.circles.shelf import OwnerShelf
 from daemon.circles.watching import Watching
 from daemon.owner import Owner
@@ -71,7 +72,7 @@ async def joining_graph(
 ) -> AsyncIterator[Joined]:
     """Give what joins graph and circles, at work until the block ends."""
     watching = Watching(graph.owner, is_watched)
-    notes = StoredNotes(graph.owner)
+    notes = StoredNotes(graph.owner, Recognising(graph, wall_ms))
     bridge = Bridge(graph, notes, watching.tell)
     task = asyncio.create_task(watching.run(bridge))
     try:

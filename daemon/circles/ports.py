@@ -194,6 +194,14 @@ class NotesPort(Protocol):
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return which nodes this person's references stand for, as far as known."""
 
+    async def recognise(
+        self,
+        circle: CircleId,
+        reference_of: Callable[[NodeKey], Reference],
+        unknown: Mapping[Reference, int],
+    ) -> Mapping[Reference, LedgerEntry]:
+        """Find the nodes of references, each with since when it is out; note them."""
+
     async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
         """Return the consensus nodes of the last result that was noted."""
 
