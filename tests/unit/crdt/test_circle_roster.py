@@ -17,11 +17,7 @@ from crdt.errors import ConflictError, ForgedError, InvalidError, MalformedError
 from crdt.ids import CircleId, SpaceId
 from crdt.roster import Fault, Roster
 from crdt.roster_rules import CircleAnchor
-from crdt.statement import sign_statement
-from crdt.statement_kinds import Enrol, Epoch, ExtendCut, Found, Leave, Remove, Vouch
 from tests.support.circle_people import SPACE, Circle, founding, person
-from tests.support.roster_language import SPACE as ROSTER_SPACE
-from tests.support.roster_language import World, device
 
 
 def there(circle: Circle, who: str | None = None) -> set[str]:
@@ -219,30 +215,6 @@ def test_who_was_removed_is_not_invited_again_by_a_detour() -> None:
         circle.say("cleo", "invites", "dan")
 
     assert there(circle) == {"ada", "cleo", "hal"}
-
-
-def test_kinds_of_spaces_and_of_circles_do_not_mix() -> None:
-    """Nobody is enrolled or cut in a circle, founds, vouches or leaves in a space."""
-    circle = Circle.of("ada", "bob")
-    ada, bob = circle.who("ada").author, circle.who("bob").author.device
-    heads = circle.roster().heads
-    enrolled = device("ada")
-    assert enrolled.enrolment is not None
-    for author, body in (
-        (ada, ExtendCut(bob, 1, bytes(32))),
-        (ada, Remove(bob, 1, bytes([1]) * 32, Epoch(bytes(16), (), ()))),
-        (enrolled, Enrol(enrolled.enrolment, 1, "x", None)),
-    ):
-        statement = sign_statement(SPACE, author.signing_key(), heads, body)
-        assert circle.roster().fault_of(statement) == Fault.FOREIGN_KIND
-
-    world = World()
-    world.state("ada", "founds", "")
-    parents = world.roster().heads
-    founds = Found("mill", 0, "Ada", bytes(32), Epoch(bytes(16), (), ()))
-    for stated, known in ((founds, ()), (Vouch(bob), parents), (Leave(), parents)):
-        statement = sign_statement(ROSTER_SPACE, enrolled.signing_key(), known, stated)
-        assert world.roster().fault_of(statement) == Fault.FOREIGN_KIND
 
 
 def test_a_statement_of_another_circle_is_refused() -> None:
