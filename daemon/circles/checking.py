@@ -18,8 +18,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 from consensus.admission import is_of_text
 from consensus.contribution import Author, Contribution, decode_contribution
@@ -92,7 +91,7 @@ class Records(Protocol):
 
 
 class Checking:
-    """Checks the contributions of one circle, from entering to leaving."""
+    """Checks the contributions of one circle, while it runs."""
 
     def __init__(
         self, circle: CircleId, records: Records, shelf: Shelf, model: Model
@@ -106,26 +105,12 @@ class Checking:
         self._checked: set[bytes] = set()
         self._left: dict[bytes, bytes] = {}
         """What cannot be checked by the model that has the tag beside it."""
+        self._queue: list[bytes] = []
+        """What waits, as it was when there was nothing left of what waited before."""
         self._losses: dict[bytes, int] = {}
         self._state = State.CHECKING
         self._forged = 0
         self._cause: str | None = None
-
-    async def __aenter__(self) -> Self:
-        """Begin with what is unchecked."""
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop; what is unchecked is checked when the program runs again."""
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
 
     def arrived(self) -> None:
         """Take note that there may be new contributions."""
@@ -137,7 +122,8 @@ class Checking:
         unchecked = sum(name.id not in self._checked for name in names)
         return Checks(self._state, unchecked, self._forged, self._cause)
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Check what is unchecked and what arrives, until cancelled."""
         is_read = False
         while True:
             self._arrived.clear()
@@ -180,44 +166,46 @@ class Checking:
         tag = await self._model.present_tag()
         if tag is None:
             raise NoModelError(_NO_MODEL)
-        ids = self._waiting(tag)
+        ids = self._next(tag)
         if not ids:
+            self._losses.clear()
             self._state, self._cause = State.DONE, None
             return False
         items = await self._records.load(ItemKind.CONTRIBUTION, ids)
         found = [decode_contribution(item.content[:-SIGNATURE_BYTES]) for item in items]
-        wanted = [each for each in found if each.is_live and each.model == tag]
-        wanted = [each for each in wanted if each.author != self._records.author]
-        foreign = [each for each in found if each.is_live and each.model != tag]
+        wanted = [each for each in found if self._is_to_check(each, tag)]
         vectors = await self._embedded(wanted) if wanted else []
         if await self._model.present_tag() != tag:
             return True
-        forged = [
+        pairs = list(zip(wanted, vectors, strict=True))
+        forged = {
             each.id
-            for each, vector in zip(wanted, vectors, strict=True)
+            for each, vector in pairs
             if vector is not None and not is_of_text(each.vector, vector)
-        ]
-        if forged:
-            await self._quarantine(forged)
-        skipped = {each.id for each in foreign} | {
-            each.id
-            for each, vector in zip(wanted, vectors, strict=True)
-            if vector is None
         }
-        self._left |= dict.fromkeys(skipped, tag)
-        await self._keep({each.id for each in found} - skipped - set(forged))
+        left = {each.id for each, vector in pairs if vector is None}
+        left |= {each.id for each in found if each.is_live and each.model != tag}
+        await self._quarantine(forged)
+        self._left |= dict.fromkeys(left, tag)
+        await self._keep({each.id for each in found} - left - forged)
         self._state, self._cause = State.CHECKING, None
         return True
 
-    def _waiting(self, tag: bytes) -> list[bytes]:
+    def _is_to_check(self, contribution: Contribution, tag: bytes) -> bool:
+        is_own = contribution.author == self._records.author
+        return contribution.is_live and contribution.model == tag and not is_own
+
+    def _next(self, tag: bytes) -> list[bytes]:
         """Return the ids of some that can be checked by the model of this tag."""
+        if not self._queue:
+            self._queue = [
+                name.id
+                for name in self._records.names(ItemKind.CONTRIBUTION)
+                if name.id not in self._checked and self._left.get(name.id) != tag
+            ]
         most = 1 if self._losses else AT_ONCE
-        found: list[bytes] = []
-        for name in self._records.names(ItemKind.CONTRIBUTION):
-            if name.id not in self._checked and self._left.get(name.id) != tag:
-                found.append(name.id)
-                if len(found) == most:
-                    break
+        found = self._queue[-most:]
+        del self._queue[-most:]
         return found
 
     async def _embedded(self, wanted: Sequence[Contribution]) -> list[bytes | None]:
@@ -239,7 +227,9 @@ class Checking:
             self._losses.pop(each.id, None)
         return list(vectors)
 
-    async def _quarantine(self, forged: Sequence[bytes]) -> None:
+    async def _quarantine(self, forged: Collection[bytes]) -> None:
+        if not forged:
+            return
         await self._records.quarantine(forged)
         self._forged += len(forged)
         logger.warning("vectors that were not of their texts: %d", len(forged))

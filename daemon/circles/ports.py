@@ -10,6 +10,7 @@ from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
 from consensus.vote import Choice, Tally
 from crdt.circle_items import Item, ItemKind
+from crdt.circle_notes_store import SeenNode
 from crdt.commands import Executable
 from crdt.execution import Outcome
 from crdt.graph_reader import GraphReader
@@ -192,6 +193,17 @@ class NotesPort(Protocol):
 
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return which nodes this person's references stand for, as far as known."""
+
+    async def recognise(
+        self,
+        circle: CircleId,
+        reference_of: Callable[[NodeKey], Reference],
+        unknown: Mapping[Reference, int],
+    ) -> Mapping[Reference, LedgerEntry]:
+        """Find the nodes of references, each with since when it is out; note them."""
+
+    async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
+        """Return the consensus nodes of the last result that was noted."""
 
     async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
         """Return how many contributions of each author are not withdrawn."""

@@ -11,8 +11,8 @@ from typing import Final
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
+from tests.support.circle_records import SimRecords
 from tests.support.simnet import End, SimLink, SimNet
-from tests.support.simulated_records import SimRecords
 from transport.circle_actions import (
     CircleAction,
     CircleEnd,
