@@ -12,9 +12,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from getpass import getpass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from consensus.model_folder import find_model
 from crdt.errors import ConflictError, NotFoundError, StoreInUseError
 from crdt.private_files import read_small
 from daemon import service
@@ -64,8 +66,7 @@ def _examine(
     yield looked("service", lambda: _service(home, machine), f"See: {machine.journal}")
     ask_passphrase = _ask_passphrase if sys.stdin.isatty() else None
     yield from examine_store(home, environment, ask_passphrase)
-    detail = "off: search goes by words alone; everything else works"
-    yield Finding(ok=True, title="meaning", detail=detail)
+    yield looked("meaning", lambda: _meaning(home, environment), "Correct config.toml.")
 
 
 def _program() -> str:
@@ -101,6 +102,18 @@ def _is_open(path: Path) -> bool:
 def _settings(home: Path, environment: Mapping[str, str]) -> str:
     config = load_config(home, environment, {})
     return f"valid; the API's port is {config.port or 'any free one'}"
+
+
+def _meaning(home: Path, environment: Mapping[str, str]) -> str:
+    config = load_config(home, environment, {})
+    off = "search goes by words alone; everything else works"
+    if not config.embeddings:
+        return f"turned off by the setting 'embeddings': {off}"
+    named = None if config.model is None else Path(config.model).expanduser()
+    folder = find_model(named, environment)
+    if folder is None or find_spec("sentence_transformers") is None:
+        return f"off: {off}; 'make meaning' installs what it needs"
+    return f"on; the model lies in {folder}"
 
 
 def _token(home: Path) -> str:

@@ -136,6 +136,8 @@ class Example:
     """With which it is answered here, though nothing is wrong with it."""
 
 
+CREATING: Final = {"PUT /v1/nodes/{key}": "key", "PUT /v1/networks/{name}": "name"}
+"""Routes that make what their path names, and what it is called."""
 EXAMPLES: Final = {
     "GET /healthz": Example(),
     "GET /metrics": Example(),
@@ -282,8 +284,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
         absent = replace(request, path=_path(route, identity))
         yield Malformed("absent", absent, 404)
         return
-    creates = name_of(route) == "PUT /v1/nodes/{key}"
-    status, wrong = (422, "key") if creates else (404, None)
+    creates = CREATING.get(name_of(route))
+    status, wrong = (422, creates) if creates else (404, None)
     for name in ("k" * 256, "\u20ac" * 86, "k" * 9000, "new\nline", "\0", "\x7f"):
         spoilt = replace(request, path=_path(route, name))
         yield Malformed(f"key {name:.9}", spoilt, status, wrong)

@@ -63,7 +63,7 @@ def test_networks_have_energy_and_settings(api: Api, work: str) -> None:
 
 
 def test_neighbours_come_by_energy(api: Api, work: str) -> None:
-    """The most energetic first, by weight and distance; the answer says if it is all."""
+    """The most energetic first; the answer says whether it is all."""
     api.request("POST", node_path("wb", "/pulse"), {"energy": 100})
     answer = api.get(node_path("home", "/neighbours"), order="energy", depth=2)
     first = answer["items"][0]
