@@ -21,7 +21,7 @@ from crdt.errors import ConflictError, NotFoundError, StoreInUseError
 from crdt.private_files import read_small
 from daemon import service
 from daemon.client import DaemonAbsentError, connect
-from daemon.config import load_config
+from daemon.config import Config, load_config
 from daemon.finding import AmissError, Finding, looked
 from daemon.home import CONFIG_NAME, TOKEN_NAME, locked
 from daemon.store_examination import examine_store
@@ -53,7 +53,8 @@ def _examine(
     name = shlex.quote(str(home))
     yield looked("home", lambda: _home(home), f"Close it: chmod 700 {name}")
     yield looked("files", lambda: _files(home), f"Close them: chmod -R go= {name}")
-    yield looked("settings", lambda: _settings(home, environment), "Correct them.")
+    settings = looked("settings", lambda: _settings(home, environment), "Correct them.")
+    yield settings
     yield looked("token", lambda: _token(home), "Remove it; the next start makes one.")
     yield looked("disk", lambda: _disk(home), "Free some space.")
     yield looked(
@@ -66,7 +67,10 @@ def _examine(
     yield looked("service", lambda: _service(home, machine), f"See: {machine.journal}")
     ask_passphrase = _ask_passphrase if sys.stdin.isatty() else None
     yield from examine_store(home, environment, ask_passphrase)
-    yield looked("meaning", lambda: _meaning(home, environment), "Correct config.toml.")
+    detail = "known once the settings are valid"
+    if settings.ok:
+        detail = _meaning(load_config(home, environment, {}), environment)
+    yield Finding(ok=True, title="meaning", detail=detail)
 
 
 def _program() -> str:
@@ -104,8 +108,7 @@ def _settings(home: Path, environment: Mapping[str, str]) -> str:
     return f"valid; the API's port is {config.port or 'any free one'}"
 
 
-def _meaning(home: Path, environment: Mapping[str, str]) -> str:
-    config = load_config(home, environment, {})
+def _meaning(config: Config, environment: Mapping[str, str]) -> str:
     off = "search goes by words alone; everything else works"
     if not config.embeddings:
         return f"turned off by the setting 'embeddings': {off}"

@@ -79,6 +79,16 @@ class Shelf:
 
         self.replica.derive(write)
 
+    def settle(self, model: int) -> None:
+        """Let a model answer."""
+
+        def write(connection: Connection) -> Sequence[Event]:
+            embeddings.settle(connection, model)
+            return ()
+
+        self.replica.derive(write)
+        self.reader.forget_model()
+
     def near(self, text: str, limit: int = 3) -> list[str]:
         answering = self.reader.answering_model()
         found = self.reader.nearest(
@@ -325,12 +335,9 @@ def test_what_is_kept_in_memory_never_answers_for_what_was(history: list[Any]) -
         model = held.model()
         for step in history:
             if isinstance(step, bytes):
-                number = model = held.model(step)
+                model = held.model(step)
                 held.embed(held.queue(model), model)
-                held.replica.derive(
-                    lambda c, n=number: (embeddings.settle(c, n), ())[1]
-                )
-                held.reader.forget_model()
+                held.settle(model)
             elif step == "embed":
                 held.embed(held.queue(model), model)
             else:
