@@ -13,6 +13,7 @@ from crdt.errors import NotFoundError
 from crdt.network_rows import Network
 from crdt.networks import HALF_LIFE_NAME, SETTINGS_TYPE, settings_key
 from daemon.api import shapes
+from daemon.api.nodes import bounds, stream_document
 from daemon.api.routing import Call, json_response
 
 
@@ -64,6 +65,18 @@ async def put_settings(call: Call) -> web.Response:
         await owner.write(PatchNode(key, metadata=metadata))
     (network,) = [each for each in await _networks(call) if each.name == name]
     return json_response(_document(network), HTTPStatus.OK)
+
+
+async def get_stream(call: Call) -> web.Response:
+    """Answer the history of a network by days: the means over its nodes."""
+    query: shapes.DaysQuery = call.query
+    since_ms, until_ms = bounds(query.since, query.until)
+    points = await call.service.read(
+        lambda reader: reader.network_days(
+            call.path["name"], since_ms, until_ms, query.limit
+        )
+    )
+    return json_response(stream_document(points))
 
 
 async def _networks(call: Call) -> list[Network]:

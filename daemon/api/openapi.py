@@ -19,6 +19,7 @@ WITHOUT_RECEIPT: Final = frozenset(
         "/v1/batch",
         "/v1/devices/{id}",
         "/v1/import",
+        "/v1/networks/{name}",
         "/v1/pairing",
         "/v1/pairing/join",
         "/v1/peers",

@@ -161,6 +161,7 @@ EXAMPLES: Final = {
     "GET /v1/path": Example(query={"from": "a", "to": "b"}),
     "GET /v1/patterns": Example(),
     "GET /v1/networks": Example(),
+    "GET /v1/networks/{name}/stream": Example("default"),
     "PUT /v1/networks/{name}": Example("work", document={"half_life_hours": 24}),
     "GET /v1/regions": Example(refusal=503),
     "POST /v1/thoughts": Example(document={"text": "A thought"}),
