@@ -207,6 +207,7 @@ def _counts(connection: Connection) -> list[tuple[object, ...]]:
     tables = (
         *("node", "edge", "body", "energy", "envelope", "shard_tail"),
         *("stream", "stream_hour", "stream_day", "archive_part", "archived_node"),
+        *("circle", "circle_item", "circle_statement", "circle_ledger"),
     )
     rows = "".join(f" UNION ALL SELECT '{t}', count(*) FROM {t}" for t in tables)
     return connection.execute(

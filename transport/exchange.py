@@ -10,7 +10,6 @@ Specification: docs/protocol/sync.md. Rules of this file:
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from transport.frames import (
     encode,
 )
 from transport.link import Link, LinkClosedError, LinkEnd
+from transport.outbox import Outbox
 from transport.sync import SyncSession
 from transport.sync_actions import (
     Action,
@@ -133,8 +133,8 @@ class Exchange:
         self._port = port
         self._clock_ms = clock_ms
         """A clock that does not step."""
-        self._control = _Outbox()
-        self._bulk = _Outbox()
+        self._control = Outbox()
+        self._bulk = Outbox()
         self._writings: asyncio.Queue[Writing] = asyncio.Queue()
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._is_due = asyncio.Event()
@@ -159,7 +159,7 @@ class Exchange:
                 for task in running:
                     task.cancel()
         except* LinkClosedError as group:
-            lost = _first(group)
+            lost = first_closed(group)
         finally:
             await self._link.aclose()
         if self._cause is None:
@@ -251,7 +251,7 @@ class Exchange:
                 if frame is not None:
                     self._perform(self._session.receive(frame, self._clock_ms()))
 
-    async def _send(self, outbox: "_Outbox", *, is_bulk: bool) -> None:
+    async def _send(self, outbox: Outbox, *, is_bulk: bool) -> None:
         while True:
             await self._link.send(await outbox.take(), is_bulk=is_bulk)
             outbox.sent()
@@ -320,51 +320,6 @@ class Exchange:
                 await self._control.wait_empty()
 
 
-class _Outbox:
-    """Frames that wait for room on one channel of a link."""
-
-    def __init__(self) -> None:
-        self.waiting_bytes = 0
-        self._frames: deque[bytes] = deque()
-        self._taken_bytes = 0
-        self._has_frames = asyncio.Event()
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
-
-    def put(self, frame: bytes) -> None:
-        """Add a frame behind the others."""
-        self._frames.append(frame)
-        self.waiting_bytes += len(frame)
-        self._has_frames.set()
-        self._is_empty.clear()
-
-    async def take(self) -> bytes:
-        """Wait for a frame; it counts as waiting until `sent`."""
-        await self._has_frames.wait()
-        frame = self._frames.popleft()
-        self._taken_bytes = len(frame)
-        if not self._frames:
-            self._has_frames.clear()
-        return frame
-
-    def sent(self) -> None:
-        """Take note that the frame taken last has left."""
-        self.waiting_bytes -= self._taken_bytes
-        self._taken_bytes = 0
-        if not self._frames:
-            self._is_empty.set()
-
-    def clear(self) -> None:
-        """Forget what waits."""
-        self._frames.clear()
-        self._has_frames.clear()
-        self.waiting_bytes = self._taken_bytes
-
-    async def wait_empty(self) -> None:
-        """Wait until everything has left."""
-        await self._is_empty.wait()
-
-
 _BROKEN: Final[Mapping[type[Writing], EndCause]] = {
     Keep: EndCause.BROKEN_ENVELOPE,
     KeepStatements: EndCause.BROKEN_STATEMENT,
@@ -372,7 +327,7 @@ _BROKEN: Final[Mapping[type[Writing], EndCause]] = {
 }
 
 
-def _first(group: BaseExceptionGroup[LinkClosedError]) -> LinkClosedError:
+def first_closed(group: BaseExceptionGroup[LinkClosedError]) -> LinkClosedError:
     """Return one of the errors of a group: all are of the same link."""
     error = group.exceptions[0]
-    return error if isinstance(error, LinkClosedError) else _first(error)
+    return error if isinstance(error, LinkClosedError) else first_closed(error)

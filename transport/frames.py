@@ -16,7 +16,7 @@ import msgspec
 
 from crdt.envelope import MAX_ENVELOPE_BYTES, MAX_SEQUENCE
 from crdt.errors import MalformedError
-from crdt.ids import DeviceId, SpaceId
+from crdt.ids import CircleId, DeviceId, SpaceId
 from crdt.statement import MAX_STATEMENT_BYTES
 from transport.link import MAX_FRAME_BYTES
 
@@ -33,6 +33,10 @@ MAX_PRESENCE_BYTES: Final = 32 * 1024
 MAX_ADDRESSES: Final = 32
 MAX_ADDRESS_BYTES: Final = 255
 MAX_FORWARD_BYTES: Final = 32 * 1024
+MAX_CIRCLES: Final = 32
+MAX_CARDS: Final = 16
+MAX_CARD_BYTES: Final = 4 * 1024
+MAX_CIRCLES_BYTES: Final = 256 * 1024
 
 
 class Condition(IntEnum):
@@ -250,7 +254,44 @@ class Forward(_Frame, frozen=True, tag=66):
     content: Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_FORWARD_BYTES)]
 
 
-Aside: TypeAlias = Presence | Addresses | Forward
+class OwnCircle(_Frame, frozen=True):
+    """A circle that the person is in, or was."""
+
+    circle: Annotated[CircleId, msgspec.Meta(min_length=32, max_length=32)]
+    founding: Annotated[
+        bytes, msgspec.Meta(min_length=1, max_length=MAX_STATEMENT_BYTES)
+    ]
+    """The statement that founded it."""
+    cards: Annotated[
+        tuple[
+            Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_CARD_BYTES)],
+            ...,
+        ],
+        msgspec.Meta(max_length=MAX_CARDS),
+    ]
+    """Where the person's devices are, within the circle."""
+    has_left: bool
+
+
+class Circles(_Frame, frozen=True, tag=67):
+    """In which circles the person is; handled outside of the session.
+
+    More than fits goes in several frames: each speaks only of the circles it names.
+    """
+
+    circles: Annotated[tuple[OwnCircle, ...], msgspec.Meta(max_length=MAX_CIRCLES)]
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` if this is larger than one frame may be."""
+        total = sum(
+            len(each.founding) + sum(map(len, each.cards)) for each in self.circles
+        )
+        if total > MAX_CIRCLES_BYTES:
+            msg = f"a frame tells at most {MAX_CIRCLES_BYTES} bytes of circles"
+            raise ValueError(msg)
+
+
+Aside: TypeAlias = Presence | Addresses | Forward | Circles
 SyncFrame: TypeAlias = (
     Hello
     | RosterHashes
@@ -293,24 +334,24 @@ def decode(encoded: bytes) -> Frame | None:
     try:
         return _DECODER.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if _may_be_ignored(content):
+        if may_be_ignored(content, _ASIDES):
             return None
         raise MalformedError(detail) from None
 
 
-def _may_be_ignored(content: memoryview) -> bool:
-    """Whether this begins like an array whose kind is unknown and may be."""
+def may_be_ignored(content: memoryview, known: frozenset[int]) -> bool:
+    """Whether this begins like an array of a kind that is not `known` nor has to be."""
     header_bytes = _ARRAY_HEADERS.get(content[0], 1) if content else 1
     kind = bytes(content[header_bytes : header_bytes + 2])
     if kind[:1] == _UINT8:
         kind = kind[1:]
     elif kind[:1] > _LAST_FIXED_INTEGER:
         return False
-    return bool(kind) and FIRST_IGNORABLE_KIND <= kind[0] and kind[0] not in _ASIDES
+    return bool(kind) and FIRST_IGNORABLE_KIND <= kind[0] and kind[0] not in known
 
 
 _VERSION_BYTE: Final = bytes([VERSION])
-_ASIDES: Final = frozenset({64, 65, 66})
+_ASIDES: Final = frozenset({64, 65, 66, 67})
 _DECODER: Final[msgspec.msgpack.Decoder[Frame]] = msgspec.msgpack.Decoder(Frame)
 _ARRAY_HEADERS: Final = {0xDC: 3, 0xDD: 5}
 """Bytes before the first element, where an array is longer than 15."""

@@ -25,6 +25,7 @@ from transport.frames import (
     CheckpointOffer,
     CheckpointPart,
     CheckpointWish,
+    Circles,
     Condition,
     Envelopes,
     Farewell,
@@ -176,7 +177,7 @@ class SyncSession:
                 return [AskCheckpoint()]
             case CheckpointWish():
                 return self._out.wished()
-            case Presence() | Addresses() | Forward():
+            case Presence() | Addresses() | Forward() | Circles():
                 is_member = self._roster.roster.peer is Standing.MEMBER
                 is_taken = is_member and self._patience.admits_aside()
                 return [Hand(frame)] if is_taken else []

@@ -15,6 +15,7 @@ from transport.frames import (
     CheckpointOffer,
     CheckpointPart,
     CheckpointWish,
+    Circles,
     Envelopes,
     Farewell,
     Forward,
@@ -62,6 +63,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Cue], State]] = {
     (State.AGREEING, Presence): State.AGREEING,
     (State.AGREEING, Addresses): State.AGREEING,
     (State.AGREEING, Forward): State.AGREEING,
+    (State.AGREEING, Circles): State.AGREEING,
     (State.AGREEING, Bye): State.ENDED,
     (State.SYNCING, Acknowledge): State.SYNCING,
     (State.SYNCING, RosterHashes): State.SYNCING,
@@ -77,6 +79,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Cue], State]] = {
     (State.SYNCING, Presence): State.SYNCING,
     (State.SYNCING, Addresses): State.SYNCING,
     (State.SYNCING, Forward): State.SYNCING,
+    (State.SYNCING, Circles): State.SYNCING,
     (State.SYNCING, Bye): State.ENDED,
 }
 

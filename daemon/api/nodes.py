@@ -63,6 +63,7 @@ def document(call: Call, node: Node) -> shapes.NodeDocument:
         node,
         service.reader.atp(node.key, service.wall_ms()),
         shapes.Replication(safe_on, is_pending),
+        service.bridge.placement.of(node.key),
     )
 
 

@@ -50,17 +50,6 @@ class PulseContent(Request, frozen=True):
     energy: float = 1.0
 
 
-class ThoughtContent(Request, frozen=True):
-    """A thought, and where it belongs."""
-
-    text: str
-    key: str | None = None
-    """By default one that is made from the text."""
-    parent: str | None = None
-    circle: str | None = None
-    publish: bool | Literal["always"] = False
-
-
 class NoQuery(Request, frozen=True):
     """Any route on a space."""
 
@@ -201,6 +190,7 @@ class NodeDocument(msgspec.Struct, frozen=True):
     version: int
     sync: Replication
     consensus: list[str]
+    """Keys of the consensus nodes that it is part of or linked with, as last seen."""
     body: bool
     deleted_at: str | msgspec.UnsetType = msgspec.UNSET
     """Only for a node in the trash."""
@@ -276,23 +266,6 @@ class Resonance(msgspec.Struct, frozen=True):
     """0 to 1."""
 
 
-class ThoughtDocument(msgspec.Struct, frozen=True):
-    """A thought, and what is known of it by now."""
-
-    node: NodeDocument
-    resonance: float | None
-    """The best among the person's other nodes, 0 to 1; null until it is known."""
-    wisdom: list[Any] | None
-    """What circles think near it; null until it is known."""
-    job: str
-    """Where to ask for more: `GET /v1/thoughts/{job}`."""
-    nearest: str | None
-    """Key of the node with the best resonance."""
-    done: bool
-    cause: str | None
-    """Why nothing more will be known."""
-
-
 class PatternDocument(msgspec.Struct, frozen=True):
     """A node that rises, falls or bursts, with the figures behind that."""
 
@@ -314,6 +287,22 @@ class PatternDocument(msgspec.Struct, frozen=True):
     """Key of that node."""
 
 
+class ConsensusMovement(msgspec.Struct, frozen=True):
+    """A consensus node that rises, falls or bursts, with the figures behind that."""
+
+    circle: str
+    key: str
+    label: str
+    pattern: Literal["rising", "falling", "burst"]
+    since: str
+    contributors_before: int
+    contributors: int
+    score_before: float
+    score: float
+    linked: list[str]
+    """The person's nodes that stand with it: what of it is alive here."""
+
+
 class PatternList(msgspec.Struct, frozen=True):
     """What moves in a graph, the least likely by chance first."""
 
@@ -323,6 +312,9 @@ class PatternList(msgspec.Struct, frozen=True):
     asked: int
     """Questions that were asked of histories: at most one in a hundred answers is
     chance, however many they are."""
+    consensus: list[ConsensusMovement] = []
+    """Consensus nodes that move, those with most people first: differences with their
+    figures, not told from chance."""
 
 
 class RegionDocument(msgspec.Struct, frozen=True):
@@ -363,9 +355,9 @@ class StreamDocument(msgspec.Struct, frozen=True):
 
 
 def node_document(
-    node: NodeRecord, atp: float, replication: Replication
+    node: NodeRecord, atp: float, replication: Replication, consensus: list[str]
 ) -> NodeDocument:
-    """Return a node as the API shows it."""
+    """Return a node as the API shows it; `consensus` are keys of consensus nodes."""
     return NodeDocument(
         node.key,
         node.label,
@@ -377,7 +369,7 @@ def node_document(
         format_time(node.updated_ms),
         node.version,
         replication,
-        [],
+        consensus,
         node.has_body,
         msgspec.UNSET if node.deleted_ms is None else format_time(node.deleted_ms),
     )

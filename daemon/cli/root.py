@@ -13,7 +13,9 @@ import click
 
 from crdt.errors import FractalityError
 from daemon.cli.commands import (
+    circles,
     completion,
+    consensus,
     device,
     devices,
     networks,
@@ -48,7 +50,15 @@ SECTIONS: Final = {
         reading.path,
         networks.networks,
     ),
-    "Consensus": (verifying.verify,),
+    "Circles": (
+        circles.circle,
+        consensus.publish,
+        consensus.withdraw,
+        consensus.consensus,
+        consensus.vote,
+        consensus.integrate,
+        verifying.verify,
+    ),
     "Files": (
         transfer.import_file,
         transfer.export,

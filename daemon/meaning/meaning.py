@@ -26,6 +26,7 @@ from crdt.committed import Committed
 from crdt.embeddings import Model
 from crdt.meaning_reader import MeaningReader
 from crdt.records import Node
+from daemon.circles.preview import Embedded
 from daemon.meaning.catching_up import PROGRESS, CatchingUp
 from daemon.owner import Owner
 
@@ -115,6 +116,17 @@ class Meaning:
             raise NoModelError(self._off_cause)
         return self._catching_up.embedder
 
+    async def present_tag(self) -> bytes | None:
+        """Return the tag of the model that makes new vectors, None without one."""
+        return None if self._catching_up is None else await self._catching_up.tag()
+
+    async def in_background(self, texts: Sequence[str]) -> list[bytes]:
+        """Return texts as vectors of the model that makes new ones, when it has time.
+
+        Raises an `EmbeddingError`.
+        """
+        return await self.embedder.embed(texts)
+
     def committed(self, committed: Committed) -> None:
         """Take note of a commit, which may have queued texts."""
         is_ours = all(each.type == PROGRESS for each in committed.events)
@@ -162,6 +174,21 @@ class Meaning:
         if len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)
         return Question(vector, model.number)
+
+    async def embedded(self, text: str, patience_seconds: float) -> Embedded:
+        """Return a text as a vector of the model that makes new ones.
+
+        Raises `EmbeddingError` why that is not known.
+        """
+        embedder = self.embedder
+        try:
+            async with asyncio.timeout(patience_seconds):
+                (vector,) = await embedder.embed([text], is_urgent=True)
+        except TimeoutError:
+            raise NoModelError(_TOO_LONG) from None
+        if embedder.life.tag is None:
+            raise NoModelError(embedder.life.cause or NOT_YET)
+        return Embedded(vector, embedder.life.tag)
 
     async def nearest(
         self,

@@ -14,12 +14,9 @@ from daemon.mesh.port import Around, ReplicaOfPeer
 from daemon.mesh.space_view import Clocks, SpaceView
 from transport.exchange import Exchange
 from transport.frames import (
-    Addresses,
     Aside,
     Condition,
-    Forward,
     PartialCheckpoint,
-    Presence,
     Refusal,
 )
 from transport.link import Link, LinkClosedError
@@ -189,7 +186,7 @@ class Sessions:
         for exchange in list(self._exchanges.values()):
             exchange.checkpoint_possible()
 
-    def hear(self, peer: DeviceId, frame: Presence | Addresses | Forward) -> None:
+    def hear(self, peer: DeviceId, frame: Aside) -> None:
         """Take what a peer says beside the graph."""
         self._heard(peer, frame)
 

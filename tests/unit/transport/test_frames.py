@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt.errors import MalformedError
-from crdt.ids import DeviceId, SpaceId
+from crdt.ids import CircleId, DeviceId, SpaceId
 from transport.frames import (
     FIRST_IGNORABLE_KIND,
     MAX_DEVICES,
@@ -20,12 +20,14 @@ from transport.frames import (
     CheckpointOffer,
     CheckpointPart,
     CheckpointWish,
+    Circles,
     Condition,
     Envelopes,
     Farewell,
     Forward,
     Frame,
     Hello,
+    OwnCircle,
     PartialCheckpoint,
     Presence,
     Refusal,
@@ -68,6 +70,7 @@ FRAMES: list[Frame] = [
     Presence(b"x"),
     Addresses(((DEVICE, "192.0.2.1:7000"),)),
     Forward(b"x"),
+    Circles((OwnCircle(CircleId(bytes(32)), b"founding", (b"card",), has_left=False),)),
 ]
 
 
@@ -92,7 +95,7 @@ def test_elements_at_the_end_may_lack() -> None:
     assert decode(raw(*elements[:-1])) == msgspec.structs.replace(HELLO, partial=None)
 
 
-@pytest.mark.parametrize("kind", [FIRST_IGNORABLE_KIND + 3, 200, 255])
+@pytest.mark.parametrize("kind", [FIRST_IGNORABLE_KIND + 4, 200, 255])
 @pytest.mark.parametrize("count", [0, 1, 20, 70_000])
 def test_unknown_kinds_that_may_be_ignored_are(kind: int, count: int) -> None:
     """A later version may add what an older one passes over, of any length."""
