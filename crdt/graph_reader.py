@@ -20,12 +20,12 @@ from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
 from crdt.history import read_history
 from crdt.ids import KEY_END, DeviceId, EdgeId
 from crdt.nearness import Near, Walk, energetic
-from crdt.network_rows import Network, members, read_networks
+from crdt.network_rows import Network, check_network, members, read_days, read_networks
 from crdt.node_changes import last_change
 from crdt.patterns import BEFORE, History, Pattern, patterns
 from crdt.read_model import NODE_COLUMNS, read_edge, read_node, read_weight, to_node
 from crdt.records import DEFAULT_NETWORK, DEFAULT_NODE_TYPE, Edge, Node
-from crdt.stream_points import Bucket, Point
+from crdt.stream_points import Bucket, Point, means
 from crdt.streams import known_since, pulse_times
 from crdt.text_query import highlight, words
 from crdt.text_search import matching
@@ -230,6 +230,15 @@ class GraphReader:
         """Return the default network, then all others that there are."""
         with store_errors():
             return read_networks(self._connection, self._index, now_ms)
+
+    def network_days(
+        self, network: str, since_ms: int, until_ms: int, limit: int
+    ) -> list[Point]:
+        """Return the history of a network by days, or raise `NotFoundError`."""
+        with store_errors():
+            check_network(self._connection, self._index, network)
+            sums = read_days(self._connection, network, since_ms, until_ms, limit)
+        return means(sums)
 
     def path(
         self,

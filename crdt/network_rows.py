@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import apsw
 
+from crdt.errors import NotFoundError
 from crdt.graph_index import VISIBLE, GraphIndex
 from crdt.records import DEFAULT_NETWORK
+from crdt.stream_points import Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,38 @@ def read_networks(
         Network(name, counts[name], energies[name], index.half_life(name))
         for name in names
     ]
+
+
+def check_network(connection: apsw.Connection, index: GraphIndex, network: str) -> None:
+    """Raise `NotFoundError` if a network has neither nodes nor settings."""
+    if network == DEFAULT_NETWORK or network in index.half_lives:
+        return
+    row = connection.execute(
+        "SELECT 1 FROM node WHERE state = 1 AND network = ?"
+        f" AND network != '{DEFAULT_NETWORK}'",
+        (network,),
+    ).fetchone()
+    if row is None:
+        message = f"There is no network '{network}'."
+        raise NotFoundError(message)
+
+
+def read_days(
+    connection: apsw.Connection, network: str, since_ms: int, until_ms: int, limit: int
+) -> list[Sums]:
+    """Return the days in [since, until) on which something happened in a network.
+
+    What happened to nodes that belong to it now, in sum.
+    """
+    rows = connection.execute(
+        "SELECT start_ms, stream_day.type, sum(count), sum(atp), sum(attention)"
+        " FROM stream_day JOIN node ON node.id = stream_day.node"
+        " WHERE node.state = 1 AND network = ? AND start_ms >= ? AND start_ms < ?"
+        " GROUP BY start_ms, stream_day.type ORDER BY start_ms, stream_day.type"
+        " LIMIT ?",
+        (network, since_ms, until_ms, limit),
+    )
+    return [Sums(*row) for row in rows]
 
 
 def members(connection: apsw.Connection, network: str | None) -> Callable[[int], bool]:

@@ -75,6 +75,8 @@ def cheapest_path(
     the way goes over nodes alone for which it is true. Raises `SearchBudgetError` when
     `max_expansions` nodes were not enough.
     """
+    if may_show is not None and not (may_show(start) and may_show(goal)):
+        return None
     if start == goal:
         return [start], 0.0
     search = _Search(index, start, goal, now_ms, may_show)

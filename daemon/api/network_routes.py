@@ -9,6 +9,14 @@ from daemon.api.routing import Route
 NETWORK_ROUTES: Final = (
     Route(
         HTTPMethod.GET,
+        "/v1/networks/{name}/stream",
+        "The history of a network by days",
+        networks.get_stream,
+        shapes.DaysQuery,
+        {200: shapes.StreamDocument},
+    ),
+    Route(
+        HTTPMethod.GET,
         "/v1/networks",
         "The networks that nodes belong to",
         networks.list_networks,

@@ -13,7 +13,7 @@ from crdt.errors import NotFoundError
 from crdt.network_rows import Network
 from crdt.networks import HALF_LIFE_NAME, SETTINGS_TYPE, settings_key
 from daemon.api import shapes
-from daemon.api.nodes import write
+from daemon.api.nodes import bounds, stream_document
 from daemon.api.routing import Call, json_response
 
 
@@ -54,17 +54,29 @@ async def put_settings(call: Call) -> web.Response:
     settings: NetworkSettings = call.body
     name = call.path["name"]
     check_name("name", name)
-    key = settings_key(name)
+    key, owner = settings_key(name), call.service.owner
     metadata = {HALF_LIFE_NAME: settings.half_life_hours}
     try:
         call.service.reader.node(key)
     except NotFoundError:
         label = f"Settings of the network {name}"
-        await write(call, PutNode(key, label, SETTINGS_TYPE, metadata, name))
+        await owner.write(PutNode(key, label, SETTINGS_TYPE, metadata, name))
     else:
-        await write(call, PatchNode(key, metadata=metadata))
+        await owner.write(PatchNode(key, metadata=metadata))
     (network,) = [each for each in await _networks(call) if each.name == name]
     return json_response(_document(network), HTTPStatus.OK)
+
+
+async def get_stream(call: Call) -> web.Response:
+    """Answer the history of a network by days: the means over its nodes."""
+    query: shapes.DaysQuery = call.query
+    since_ms, until_ms = bounds(query.since, query.until)
+    points = await call.service.read(
+        lambda reader: reader.network_days(
+            call.path["name"], since_ms, until_ms, query.limit
+        )
+    )
+    return json_response(stream_document(points))
 
 
 async def _networks(call: Call) -> list[Network]:

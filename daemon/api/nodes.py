@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -25,6 +26,7 @@ from crdt.ids import MAX_BODY_BYTES, check_key
 from crdt.nearness import Walk
 from crdt.records import Node
 from crdt.schema import MAX_TIME_MS
+from crdt.stream_points import Point
 from daemon.api import shapes
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response, read_limited
@@ -213,8 +215,7 @@ async def find_path(call: Call) -> web.Response:
 async def get_stream(call: Call) -> web.Response:
     """Answer the history of a node."""
     query: shapes.StreamQuery = call.query
-    since_ms = 0 if query.since is None else parse_time(query.since, "since")
-    until_ms = MAX_TIME_MS if query.until is None else parse_time(query.until, "until")
+    since_ms, until_ms = bounds(query.since, query.until)
     points = await call.service.read(
         lambda reader: reader.stream(
             call.path["key"],
@@ -224,19 +225,30 @@ async def get_stream(call: Call) -> web.Response:
             limit=query.limit,
         )
     )
-    return json_response(
-        shapes.StreamDocument(
-            [
-                shapes.StreamPoint(
-                    format_time(point.time_ms),
-                    point.atp,
-                    point.attention,
-                    point.type,
-                    point.count,
-                )
-                for point in points
-            ]
-        )
+    return json_response(stream_document(points))
+
+
+def bounds(since: str | None, until: str | None) -> tuple[int, int]:
+    """Return from when until when a history is asked for, in ms."""
+    return (
+        0 if since is None else parse_time(since, "since"),
+        MAX_TIME_MS if until is None else parse_time(until, "until"),
+    )
+
+
+def stream_document(points: Sequence[Point]) -> shapes.StreamDocument:
+    """Return points as the API shows them."""
+    return shapes.StreamDocument(
+        [
+            shapes.StreamPoint(
+                format_time(point.time_ms),
+                point.atp,
+                point.attention,
+                point.type,
+                point.count,
+            )
+            for point in points
+        ]
     )
 
 

@@ -147,6 +147,15 @@ class StreamQuery(Request, frozen=True):
     space: str | None = None
 
 
+class DaysQuery(Request, frozen=True):
+    """Which part of a network's history."""
+
+    since: str | None = None
+    until: str | None = None
+    limit: Limit = 1000
+    space: str | None = None
+
+
 class FormatQuery(Request, frozen=True):
     """Which file format."""
 

@@ -146,8 +146,8 @@ class Meaning:
         if self._catching_up is None:
             return Standing("off", tag, queued, self._off_cause)
         life = self._catching_up.embedder.life
-        state: str = life.state
-        if life.state is State.READY and queued:
+        state: str = self._catching_up.embedder.state
+        if state == State.READY and queued:
             state = "embedding"
         return Standing(state, tag, queued, life.cause)
 

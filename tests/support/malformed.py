@@ -149,6 +149,8 @@ class Example:
     """With which it is answered here, though nothing is wrong with it."""
 
 
+CREATING: Final = {"PUT /v1/nodes/{key}": "key", "PUT /v1/networks/{name}": "name"}
+"""Routes that make what their path names, and what it is called."""
 EXAMPLES: Final = {
     "GET /healthz": Example(),
     "GET /metrics": Example(),
@@ -172,6 +174,7 @@ EXAMPLES: Final = {
     "GET /v1/path": Example(query={"from": "a", "to": "b"}),
     "GET /v1/patterns": Example(),
     "GET /v1/networks": Example(),
+    "GET /v1/networks/{name}/stream": Example("default"),
     "PUT /v1/networks/{name}": Example("work", document={"half_life_hours": 24}),
     "GET /v1/regions": Example(refusal=503),
     "POST /v1/thoughts": Example(document={"text": "A thought"}),
@@ -318,8 +321,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
         absent = replace(request, path=_path(route, identity))
         yield Malformed("absent", absent, 404)
         return
-    creates = name_of(route) == "PUT /v1/nodes/{key}"
-    status, wrong = (422, "key") if creates else (404, None)
+    creates = CREATING.get(name_of(route))
+    status, wrong = (422, creates) if creates else (404, None)
     for name in ("k" * 256, "\u20ac" * 86, "k" * 9000, "new\nline", "\0", "\x7f"):
         spoilt = replace(request, path=_path(route, name))
         yield Malformed(f"key {name:.9}", spoilt, status, wrong)

@@ -62,8 +62,22 @@ def test_networks_have_energy_and_settings(api: Api, work: str) -> None:
     )
 
 
+def test_a_network_has_a_history(api: Api, work: str) -> None:
+    """By days: pulses of its nodes are counted, those of others are not."""
+    for key in ("wa", "wb", "home"):
+        api.request("POST", node_path(key, "/pulse"), {"energy": 1})
+    points = api.get(f"/v1/networks/{work}/stream")["points"]
+
+    assert sum(point["count"] for point in points) >= 2
+    assert all(0 < point["attention"] < 1 for point in points)
+    assert api.request("GET", "/v1/networks/absent/stream").status == 404
+    assert api.get(f"/v1/networks/{work}/stream", until="1990-01-01T00:00:00Z") == {
+        "points": []
+    }
+
+
 def test_neighbours_come_by_energy(api: Api, work: str) -> None:
-    """The most energetic first, by weight and distance; the answer says if it is all."""
+    """The most energetic first; the answer says whether it is all."""
     api.request("POST", node_path("wb", "/pulse"), {"energy": 100})
     answer = api.get(node_path("home", "/neighbours"), order="energy", depth=2)
     first = answer["items"][0]
