@@ -199,7 +199,10 @@ def _verify(original: Connection, target: Path, key: bytes) -> None:
 
 def _counts(connection: Connection) -> list[tuple[object, ...]]:
     """Return the totals, digest included, and how many rows there are of each kind."""
-    tables = ("node", "edge", "body", "energy", "stream", "envelope", "shard_tail")
+    tables = (
+        *("node", "edge", "body", "energy", "stream", "envelope", "shard_tail"),
+        *("circle", "circle_item", "circle_statement", "circle_ledger"),
+    )
     rows = "".join(f" UNION ALL SELECT '{t}', count(*) FROM {t}" for t in tables)
     return connection.execute(
         "SELECT name, value FROM setting WHERE name IN ('totals', 'commits')" + rows

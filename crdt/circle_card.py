@@ -34,8 +34,8 @@ MAX_ADDRESSES: Final = 8
 MAX_CARD_DEVICES: Final = 16
 """Devices of one member whose cards are kept: those of the largest sequences."""
 MAX_SEQUENCE: Final = (1 << 64) - 1
-MAX_CARD_BYTES: Final = 2_560
-"""More than the largest card has."""
+MAX_CARD_BYTES: Final = 2_332
+"""What the largest card has, with its signatures."""
 _SIGNATURES_BYTES: Final = 2 * SIGNATURE_BYTES
 
 _Address: TypeAlias = Annotated[

@@ -106,20 +106,27 @@ def read_seen(connection: apsw.Connection, circle: CircleId) -> list[SeenNode]:
     ]
 
 
-def replace_seen(
+def write_seen(
     connection: apsw.Connection, circle: CircleId, nodes: Iterable[SeenNode]
 ) -> None:
-    """Store the consensus nodes that there are now instead of those that were."""
-    connection.execute(
-        f"DELETE FROM circle_node WHERE circle = {CIRCLE_NUMBER}", (circle,)
-    )
+    """Store consensus nodes as they are now."""
     connection.executemany(
-        "INSERT INTO circle_node (circle, key, members, label, seen_ms)"
+        "INSERT OR REPLACE INTO circle_node (circle, key, members, label, seen_ms)"
         f" VALUES ({CIRCLE_NUMBER}, ?, ?, ?, ?)",
         [
             (circle, each.key, b"".join(each.members), each.label, each.seen_ms)
             for each in nodes
         ],
+    )
+
+
+def delete_seen(
+    connection: apsw.Connection, circle: CircleId, keys: Iterable[bytes]
+) -> None:
+    """Forget consensus nodes that are no longer there; their history stays."""
+    connection.executemany(
+        f"DELETE FROM circle_node WHERE circle = {CIRCLE_NUMBER} AND key = ?",
+        [(circle, key) for key in keys],
     )
 
 
@@ -136,6 +143,20 @@ def read_history(
             (circle, key, since_ms),
         )
     ]
+
+
+def read_last_moments(
+    connection: apsw.Connection, circle: CircleId
+) -> dict[bytes, Moment]:
+    """Return how each consensus node that was ever seen stood last."""
+    return {
+        key: Moment(key, *numbers)
+        for key, *numbers in connection.execute(
+            "SELECT key, MAX(time_ms), score, counted_authors, authors, members"
+            f" FROM circle_history WHERE circle = {CIRCLE_NUMBER} GROUP BY key",
+            (circle,),
+        )
+    }
 
 
 def write_history(

@@ -250,7 +250,7 @@ class History:
     def _needs(self, place: int) -> int:
         """Return the statements one of which has to stand for this one to stand."""
         statement = self.statements[place]
-        if isinstance(statement.body, Enrol | Found):
+        if isinstance(statement.body, Enrol):
             return NOTHING
         return self.additions[statement.author] & self.past[place]
 

@@ -67,6 +67,8 @@ def _hand_over(
     connection.execute("UPDATE shard SET own_clock = 0")
     # Made anew from the rows by the first start, whatever energies were above.
     connection.execute("DELETE FROM index_column; DELETE FROM index_change")
+    # Tickets name the device that answers for them, which is the former one.
+    connection.execute("DELETE FROM circle_invitation")
     connection.execute(
         "UPDATE setting SET name = ? WHERE name = 'backup'",
         (f"former device {format_id(former)}",),

@@ -31,7 +31,8 @@ from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
 from daemon.api.service import Service
 from daemon.api.state import VERSION
-from daemon.circles.graph_side import Graph, joining_graph
+from daemon.circles.circles import Circles
+from daemon.circles.graph_side import Graph, Joined, joining_graph
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
@@ -223,15 +224,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             parts, opened.database, owner, config, _clocks()
         )
         watchers.meaning = meaning
-        joined = await parts.enter_async_context(
-            joining_graph(
-                Graph(owner, opened.slow_reader, opened.threads),
-                meaning,
-                _wall_ms,
-                lambda: watchers.events.is_followed,
-            )
-        )
-        peering.circles.on_change = joined.watching.changed
+        joined = await _joined(parts, opened, meaning, peering.circles)
         yield Service(
             home=home,
             token=api_token(home),
@@ -257,6 +250,20 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             started_ms=started_ms,
             snapshot=_snapshots(opened),
         )
+
+
+async def _joined(
+    parts: AsyncExitStack, opened: _Opened, meaning: Meaning, circles: Circles
+) -> Joined:
+    """Join circles to the graph and to what texts mean; `parts` ends it."""
+    graph = Graph(opened.owner, opened.slow_reader, opened.threads)
+    events = opened.watchers.events
+    joined = await parts.enter_async_context(
+        joining_graph(graph, meaning, _wall_ms, lambda: events.is_followed)
+    )
+    circles.on_change = joined.changed
+    circles.on_open = joined.checkers.changed
+    return joined
 
 
 def _snapshots(opened: _Opened) -> Callable[[], GraphSnapshot]:

@@ -76,6 +76,7 @@ class Peering:
             )
             endpoint = await stack.enter_async_context(Endpoint(port, handlers))
             self.port = self.mesh.whereabouts.peer_port = endpoint.port
+            self.circles.look()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             telling = self.notices.run(self.base.owner, self.overview)
             stack.callback(tasks.create_task(telling).cancel)

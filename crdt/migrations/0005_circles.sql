@@ -92,3 +92,10 @@ CREATE TABLE circle_alias (
     PRIMARY KEY (circle, former)
 ) WITHOUT ROWID;
 CREATE INDEX circle_alias_by_present ON circle_alias (circle, present);
+
+-- Contributions of which the vector was found to fit the text.
+CREATE TABLE circle_checked (
+    circle INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (circle, hash)
+) WITHOUT ROWID;

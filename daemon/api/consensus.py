@@ -73,7 +73,8 @@ async def get_consensus(call: Call) -> web.Response:
             epoch=each.epoch,
         )
         for each in sorted(
-            held.values(), key=lambda each: (each.id != node.label_id, each.id)
+            held.values(),
+            key=lambda each: (each.id != node.label_id, each.text, each.id),
         )
     ]
     fields = {name: getattr(shown, name) for name in shown.__struct_fields__}
@@ -99,9 +100,9 @@ async def get_tree(call: Call) -> web.Response:
 async def get_history(call: Call) -> web.Response:
     """Answer how a consensus node stood over time."""
     query: shapes.HistoryQuery = call.query
+    since_ms = 0 if query.since is None else parse_time(query.since, "since")
     circle = circle_of(call)
     _, found = await call.service.bridge.find(circle, call.path["key"])
-    since_ms = 0 if query.since is None else parse_time(query.since, "since")
     points = [
         shapes.HistoryPoint(
             time=format_time(each.time_ms),

@@ -36,7 +36,7 @@ class TreeQuery(Request, frozen=True):
 
     min_score: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.8
     """Nodes with less resonance are left out."""
-    depth: Annotated[int, msgspec.Meta(ge=0, le=20)] = 5
+    depth: Annotated[int, msgspec.Meta(ge=1, le=6)] = 5
     decay: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.9
     """What is left of the resonance after each step."""
     limit: Limit = 200
@@ -185,6 +185,7 @@ class ConsensusDetail(ConsensusDocument, frozen=True):
     """A consensus node and what it is made of."""
 
     members: list[MemberText]
+    """That whose text is the label first, the others by their texts."""
 
 
 class BranchDocument(msgspec.Struct, frozen=True):

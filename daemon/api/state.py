@@ -1,6 +1,7 @@
 """Routes that tell how the daemon is: health, status, figures, events."""
 
 import asyncio
+from collections import Counter
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
@@ -139,8 +140,11 @@ async def get_metrics(call: Call) -> web.Response:
         "sync_pending_envelopes": service.devices.pending(),
         "sync_stalls": service.mesh.view.stalls,
     }
+    refusals = Counter[str]()
+    for circle in service.circles.all():
+        refusals.update(circle.refusals)
     return web.Response(
-        text=metrics.exposition(service.metrics, gauges),
+        text=metrics.exposition(service.metrics, gauges, refusals),
         headers={"Content-Type": metrics.CONTENT_TYPE},
     )
 

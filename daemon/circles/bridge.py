@@ -14,6 +14,7 @@ from typing import Final
 
 from consensus.result import ConsensusNode, Result
 from consensus.vote import Tally
+from crdt.circle_notes_store import SeenNode
 from crdt.commands import PutEdge
 from crdt.errors import InvalidError, NotFoundError
 from crdt.graph_reader import GraphReader
@@ -96,6 +97,7 @@ class Bridge:
 
     async def look(self, circle: CirclePort) -> Look:
         """Work out what resonates now; let follow what follows from it."""
+        seen = () if circle.id in self._last else await self._notes.seen(circle.id)
         result = await circle.collective.result()
         standings = {
             node.key: _standing(node, circle.records.tally(node.key))
@@ -105,9 +107,19 @@ class Bridge:
         if before != standings:
             self._last[circle.id] = standings
             await self._follow(circle, standings)
-            self._tell(circle.id, _differences(before or {}, standings))
-        await self._place(circle, result)
+            changed = (
+                _news(seen, result, standings)
+                if before is None
+                else _differences(before, standings)
+            )
+            self._tell(circle.id, changed)
+        await self._place(circle, result.nodes)
         return Look(result, standings)
+
+    async def recall(self, circle: CirclePort) -> None:
+        """Note how nodes stood when this device looked last, in a run before this."""
+        if circle.id not in self._last:
+            await self._place(circle, await self._notes.seen(circle.id))
 
     async def find(self, circle: CirclePort, text: str) -> tuple[Look, ConsensusNode]:
         """Return the consensus node that a key, old or shortened, stands for.
@@ -169,7 +181,7 @@ class Bridge:
             sources = [thought]
         for source in sources:
             await self._graph.write(PutEdge(source, key, EDGE_TYPE))
-        await self._place(circle, look.result)
+        await self._place(circle, look.result.nodes)
         return key, sources
 
     async def live(
@@ -214,9 +226,11 @@ class Bridge:
         """Return what resonated when somebody looked last in this run."""
         return self._last.get(circle)
 
-    async def _place(self, circle: CirclePort, result: Result) -> None:
+    async def _place(
+        self, circle: CirclePort, nodes: Sequence[ConsensusNode | SeenNode]
+    ) -> None:
         """Note which of the person's nodes stand with which consensus nodes."""
-        places = {id_: node.key for node in result.nodes for id_ in node.members}
+        places = {id_: node.key for node in nodes for id_ in node.members}
         placed = [
             Placed(out.node, places[out.contribution.id])
             for out in await ledger(circle, self._notes)
@@ -225,7 +239,7 @@ class Bridge:
         links = await self._graph.read(lambda reader: _links(reader, circle.id))
         if links:
             aliases = await self._notes.aliases(circle.id)
-            there = {node.key: node for node in result.nodes}
+            there = {node.key: node for node in nodes}
             for each in links:
                 present_key = heir(each.consensus, there, aliases)
                 if present_key is not None:
@@ -265,6 +279,19 @@ def _differences(
 ) -> list[Standing | bytes]:
     changed = [each for key, each in after.items() if before.get(key) != each]
     return [*changed, *(key for key in before if key not in after)]
+
+
+def _news(
+    seen: Sequence[SeenNode], result: Result, standings: Mapping[bytes, Standing]
+) -> list[Standing | bytes]:
+    """Return what is new since another run looked, as far as that was noted."""
+    before = {node.key: (node.members, node.label) for node in seen}
+    changed = [
+        standings[node.key]
+        for node in result.nodes
+        if before.get(node.key) != (node.members, node.label)
+    ]
+    return [*changed, *(key for key in before if key not in standings)]
 
 
 def _kept_nodes(reader: GraphReader) -> list[Node]:

@@ -1,6 +1,7 @@
 """A circle that this person is or was in, and what may be done with it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from daemon.circles.inviting import Here, Inviting
 from daemon.circles.noting import Noting
 from daemon.circles.overview import PRESETS, circle_view
 from daemon.circles.records import CircleRecords
+from daemon.circles.refusals import Refusal
 from daemon.circles.shelf import Shelf
 from daemon.circles.taking_part import Means, TakingPart
 from daemon.circles.view import CircleView
@@ -111,6 +113,11 @@ class Circle:
             tuple(each.content for each in self.part.own_cards),
             self._is_left,
         )
+
+    @property
+    def refusals(self) -> Counter[Refusal]:
+        """What was not taken of others since the circle was opened, by reason."""
+        return self.records.refusals
 
     def alias(self, author: AuthorKey) -> str:
         """Return how somebody who is or was a member is called."""

@@ -8,7 +8,6 @@ Rules of this file:
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -86,6 +85,8 @@ class Circles:
         self._is_paused = False
         self.on_change: Callable[[Circle], None] = lambda circle: None
         """Is told whenever something is new in a circle."""
+        self.on_open: Callable[[Circle], None] = lambda circle: None
+        """Is told of each circle once, before anything else of it."""
 
     async def __aenter__(self) -> Self:
         """Open what the store has, and begin to take part."""
@@ -207,6 +208,12 @@ class Circles:
         for circle in self._circles.values():
             if circle.is_active:
                 circle.part.connecting.network_changed()
+        self.look()
+
+    def look(self) -> None:
+        """Look now at what is due: this device may have another address."""
+        for circle in self._circles.values():
+            circle.part.look()
 
     def announcements(self) -> Iterable[Announcement]:
         """Return what the person's other devices are told."""
@@ -263,7 +270,9 @@ class Circles:
         circle = Circle(stored, records, self._base)
         circle.part.pause(is_paused=self._is_paused)
         self._circles[circle.id] = circle
+        self.on_open(circle)
         self._running[circle.id] = self._tasks.create_task(self._run(circle))
+        self._tell(circle)
         return circle
 
     async def _run(self, circle: Circle) -> None:
@@ -287,7 +296,7 @@ class Circles:
         return None
 
     async def _answer_question(self, sealed: bytes, source: str) -> bytes | None:
-        if not self._buckets.take("", time.monotonic()):
+        if not self._buckets.take("", self._means.clocks.steady_ms() / 1000):
             return None
         for circle in list(self._circles.values()):
             question = circle.inviting.opened(sealed)

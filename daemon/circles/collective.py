@@ -2,9 +2,9 @@
 
 Rules of this file:
 
-1. Nothing is read or worked out before somebody asks or watches. What is asked for
-   again before anything changed is answered from before; after a while without
-   questions all but the last result is let go.
+1. Nothing is read or worked out before somebody asks. What is asked for again before
+   anything changed is answered from before; after a while without questions all but the
+   last result is let go.
 2. Many who ask at once share one computation. Who stops waiting stops nothing; closing
    stops everything.
 3. All work is done in one thread, in order, so that the event loop serves others. An
@@ -37,9 +37,6 @@ Answer = TypeVar("Answer")
 IDLE_SECONDS: Final = 600.0
 MOST_STEPS: Final = 1_000
 """Changes that are remembered for the engine; with more all is read anew instead."""
-_LEAST_REST_SECONDS: Final = 0.5
-_REST: Final = 4
-"""For whoever watches: so many times as long as it took, nothing is worked out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ class Collective:
         note: Callable[[Result], Awaitable[None]],
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        """Read nothing yet. `threads` has one thread; `note` is given each new result.
+        """Read nothing yet. `threads` has one thread; `note` is given each result.
 
         What `note` waits for, those who asked wait for, too; an error of it is logged.
         """
@@ -90,12 +87,8 @@ class Collective:
         self._is_to_read = False
         self._version = 0
         self._reading: _Reading | None = None
-        self._noted: bytes | None = None
         self._working_out = Shared(self._work_out)
         self._catching_up = Shared(self._catch_up)
-        self._watchers = 0
-        self._watching: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
         self._idle: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -113,7 +106,6 @@ class Collective:
             self._idle.cancel()
         if self._engine is not None:
             self._engine.stop()
-        await _end(self._watching)
         await self._working_out.end()
         await self._catching_up.end()
         self._let_go()
@@ -137,13 +129,11 @@ class Collective:
         reading = self._reading
         if reading is None or reading.invitations != self._sources.invitations():
             self._version += 1
-            self._changed.set()
 
     def read_anew(self) -> None:
         """Take note that records stand no longer that nothing replaced."""
         self._is_to_read = True
         self._version += 1
-        self._changed.set()
 
     def known_hash(self) -> bytes | None:
         """Return the result's hash if it is known for what stands now."""
@@ -174,23 +164,8 @@ class Collective:
             await self._catching_up()
         return await self._run(self._engine.nearest, vector, model, limit, but_not_by)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Work the result out whenever something changed, as long as this is open."""
-        self._watchers += 1
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            self._watchers -= 1
-            if not self._watchers and self._watching is not None:
-                self._watching.cancel()
-                self._watching = None
-
     def _change(self, step: Step) -> None:
         self._version += 1
-        self._changed.set()
         if self._engine is None or self._is_to_read:
             return
         self._steps.append(step)
@@ -215,12 +190,10 @@ class Collective:
             result = await self._run(engine.result, invitations)
         near = await self._run(NodesNear, result.nodes)
         self._reading = _Reading(version, invitations, result, near)
-        if result.hash != self._noted:
-            try:
-                await self._note(result)
-                self._noted = result.hash
-            except FractalityError as error:
-                logger.warning("a result was not noted: %s", type(error).__name__)
+        try:
+            await self._note(result)
+        except FractalityError as error:
+            logger.warning("a result was not noted: %s", type(error).__name__)
 
     async def _catch_up(self) -> None:
         if self._engine is None:
@@ -254,19 +227,6 @@ class Collective:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, work, *values)
 
-    async def _watch(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            self._changed.clear()
-            began = loop.time()
-            try:
-                await self._present()
-            except FractalityError as error:
-                logger.warning("no consensus for now: %s", type(error).__name__)
-            took = loop.time() - began
-            await self._changed.wait()
-            await asyncio.sleep(max(_LEAST_REST_SECONDS, _REST * took))
-
     def _used(self) -> None:
         """Put off letting the engine go."""
         if self._idle is not None:
@@ -275,8 +235,7 @@ class Collective:
         self._idle = loop.call_later(self._idle_seconds, self._rest)
 
     def _rest(self) -> None:
-        is_busy = self._working_out.is_running or self._catching_up.is_running
-        if is_busy or self._watchers:
+        if self._working_out.is_running or self._catching_up.is_running:
             self._used()
         else:
             self._let_go()
@@ -288,10 +247,3 @@ class Collective:
         if engine is not None:
             with suppress(RuntimeError):  # the thread ended, and takes nothing any more
                 self._threads.submit(engine.let_go)
-
-
-async def _end(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

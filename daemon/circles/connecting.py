@@ -67,6 +67,7 @@ class Connecting:
             now_ms=clocks.steady_ms,
         )
         self._stack = AsyncExitStack()
+        self._is_open = False
 
     async def __aenter__(self) -> Self:
         """Begin to link with whoever is known."""
@@ -76,6 +77,7 @@ class Connecting:
             await stack.enter_async_context(self.links)
             stack.callback(tasks.create_task(self._keep_looking()).cancel)
             self._stack = stack.pop_all()
+        self._is_open = True
         self._want()
         return self
 
@@ -86,10 +88,13 @@ class Connecting:
         trace: TracebackType | None,
     ) -> None:
         """End every link."""
+        self._is_open = False
         await self._stack.aclose()
 
     async def answer(self, sealed: bytes, source: str) -> bytes | None:
         """Return the answer to an offer of a member's device, None if it is none."""
+        if not self._is_open:
+            return None
         return await self._switchboard.answer(sealed, source)
 
     def follow(self, known: Mapping[DeviceId, KnownDevice]) -> None:
@@ -106,11 +111,13 @@ class Connecting:
 
     def network_changed(self) -> None:
         """Take note that this machine woke up or has other addresses."""
-        self.links.network_changed()
+        if self._is_open:
+            self.links.network_changed()
 
     def sync_now(self) -> None:
         """Try every device that has no link without waiting any longer."""
-        self.links.sync_now()
+        if self._is_open:
+            self.links.sync_now()
 
     @property
     def linked(self) -> frozenset[DeviceId]:
@@ -154,6 +161,8 @@ class Connecting:
 
     def _want(self) -> None:
         """Link with neighbours and guests, and with nobody else."""
+        if not self._is_open:
+            return
         now_ms = self._clocks.steady_ms()
         chosen, linked = self._chosen(), self.linked
         self._guests = {
@@ -167,6 +176,8 @@ class Connecting:
             self._know(device)
 
     def _know(self, device: DeviceId) -> None:
+        if not self._is_open:
+            return
         now_ms = self._clocks.wall_ms()
         self.links.know(device, self._book.of_device(device, now_ms))
 

@@ -1,93 +1,106 @@
 """What became of a circle's consensus nodes, noted after each new result.
 
-Rules of this file:
+It is this device's own: what it saw, when it looked. A node that fades is noted as one
+with nobody in it.
 
-1. Only what changed is written: a moment of a node's history for each change of it.
-2. It is this device's own history; nothing that members share depends on it.
+Rule: a result that cannot be noted is compared again the next time, with what was noted
+last.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from consensus.result import ConsensusNode, Result
-from consensus.succession import Seen, news
-from crdt.circle_notes_store import (
-    Moment,
-    SeenNode,
-    drop_history,
-    read_history,
-    read_seen,
-    replace_seen,
-    write_alias,
-    write_history,
-)
+from consensus.succession import News, Seen, news, seen
+from crdt import circle_notes_store as store
+from crdt.circle_notes_store import Moment, SeenNode
 from crdt.database import Connection
 from crdt.ids import CircleId
 from daemon.circles.shelf import Shelf
 
-KEPT_MS: Final = 366 * 86_400_000
-"""For so long a history is kept."""
+KEPT_MS: Final = 730 * 86_400_000
+"""How far back the history goes: two years."""
 
 
-@dataclass(frozen=True, slots=True)
 class Noting:
     """Notes the results of one circle."""
 
-    circle: CircleId
-    shelf: Shelf
-    wall_ms: Callable[[], int]
+    def __init__(
+        self, circle: CircleId, shelf: Shelf, wall_ms: Callable[[], int]
+    ) -> None:
+        """Read nothing yet."""
+        self._circle = circle
+        self._shelf = shelf
+        self._wall_ms = wall_ms
+        self._former: Mapping[bytes, Seen] | None = None
 
     async def note(self, result: Result) -> None:
-        """Write what is new in a result, durably."""
-        now_ms = self.wall_ms()
-        await self.shelf.write(
-            lambda connection: write_news(connection, self.circle, result, now_ms)
-        )
+        """Note durably what a result has that the last one had not.
 
-
-def write_news(
-    connection: Connection, circle: CircleId, result: Result, now_ms: int
-) -> None:
-    """Write what became of the nodes that were seen last, in one transaction."""
-    found = news(_seen(connection, circle), result.nodes)
-    if not found:
-        return
-    write_history(connection, circle, [_moment(node, now_ms) for node in found.changed])
-    for former, present in found.continued:
-        write_alias(connection, circle, former, present, now_ms)
-    replace_seen(
-        connection,
-        circle,
-        [SeenNode(node.key, node.members, node.label, now_ms) for node in result.nodes],
-    )
-    drop_history(connection, circle, now_ms - KEPT_MS)
-
-
-def _seen(connection: Connection, circle: CircleId) -> list[Seen]:
-    """Return the nodes seen last, as they stood by the newest of their moments."""
-    found = []
-    for node in read_seen(connection, circle):
-        moments = read_history(connection, circle, node.key)
-        last = moments[-1] if moments else Moment(node.key, 0, 0, 0, 0, 0)
-        found.append(
-            Seen(
-                key=node.key,
-                members=node.members,
-                score=last.score,
-                counted_authors=last.counted_authors,
-                contributor_count=last.authors,
+        Raises a `StoreError`.
+        """
+        former = self._former
+        if former is None:
+            former = await self._shelf.read(self._read)
+        present = {node.key: seen(node) for node in result.nodes}
+        found = await asyncio.to_thread(news, former.values(), result.nodes)
+        if found:
+            now_ms = self._wall_ms()
+            is_first = self._former is None
+            await self._shelf.write(
+                lambda connection: self._write(
+                    connection, found, now_ms, is_first=is_first
+                )
             )
+        self._former = present
+
+    def _read(self, connection: Connection) -> dict[bytes, Seen]:
+        last = store.read_last_moments(connection, self._circle)
+        found = {}
+        for node in store.read_seen(connection, self._circle):
+            moment = last.get(node.key, _nobody(node.key, 0))
+            found[node.key] = Seen(
+                node.key,
+                node.members,
+                moment.score,
+                moment.counted_authors,
+                moment.authors,
+            )
+        return found
+
+    def _write(
+        self, connection: Connection, found: News, now_ms: int, *, is_first: bool
+    ) -> None:
+        circle = self._circle
+        if is_first:
+            store.drop_history(connection, circle, now_ms - KEPT_MS)
+        store.delete_seen(connection, circle, found.faded)
+        store.write_seen(
+            connection,
+            circle,
+            [
+                SeenNode(node.key, node.members, node.label, now_ms)
+                for node in found.changed
+            ],
         )
-    return found
+        moments = [_moment(node, now_ms) for node in found.changed]
+        moments += [_nobody(key, now_ms) for key in found.faded]
+        store.write_history(connection, circle, moments)
+        for old, new in found.continued:
+            store.write_alias(connection, circle, old, new, now_ms)
 
 
 def _moment(node: ConsensusNode, now_ms: int) -> Moment:
     return Moment(
-        key=node.key,
-        time_ms=now_ms,
-        score=node.score,
-        counted_authors=node.counted_authors,
-        authors=node.contributor_count,
-        members=len(node.members),
+        node.key,
+        now_ms,
+        node.score,
+        node.counted_authors,
+        node.contributor_count,
+        len(node.members),
     )
+
+
+def _nobody(key: bytes, now_ms: int) -> Moment:
+    return Moment(key, now_ms, 0, 0, 0, 0)

@@ -1,5 +1,6 @@
 """What publishing and the bridge need of a circle, of meaning and of the graph."""
 
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -9,12 +10,14 @@ from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
 from consensus.vote import Choice, Tally
 from crdt.circle_items import Item, ItemKind
+from crdt.circle_notes_store import SeenNode
 from crdt.commands import Executable
 from crdt.execution import Outcome
 from crdt.graph_reader import GraphReader
 from crdt.ids import AuthorKey, CircleId, NodeKey
 from daemon.circles.movement import Moment
 from daemon.circles.preview import Embedded
+from daemon.circles.refusals import Refusal
 from daemon.circles.view import CircleView
 
 Answer = TypeVar("Answer")
@@ -129,6 +132,10 @@ class JoinedCircle(CirclePort, Protocol):
     def is_active(self) -> bool:
         """Whether the person takes part."""
 
+    @property
+    def refusals(self) -> Counter[Refusal]:
+        """What was not taken of others since the circle was opened, by reason."""
+
     def alias(self, author: AuthorKey) -> str:
         """Return how somebody who is or was a member is called."""
 
@@ -186,6 +193,17 @@ class NotesPort(Protocol):
 
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return which nodes this person's references stand for, as far as known."""
+
+    async def recognise(
+        self,
+        circle: CircleId,
+        reference_of: Callable[[NodeKey], Reference],
+        unknown: Mapping[Reference, int],
+    ) -> Mapping[Reference, LedgerEntry]:
+        """Find the nodes of references, each with since when it is out; note them."""
+
+    async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
+        """Return the consensus nodes of the last result that was noted."""
 
     async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
         """Return how many contributions of each author are not withdrawn."""

@@ -147,14 +147,23 @@ async def ledger(circle: CirclePort, notes: NotesPort) -> list[Out]:
 async def _out(
     circle: CirclePort, notes: NotesPort, contributions: Iterable[Contribution]
 ) -> list[Out]:
-    noted = await notes.published(circle.id)
+    records, noted = circle.records, await notes.published(circle.id)
+    live = [each for each in contributions if each.is_live]
+    unknown = {
+        each.reference: epoch_start_ms(each.epoch)
+        for each in live
+        if each.author == records.author and each.reference not in noted
+    }
+    if unknown:
+        found_now = await notes.recognise(circle.id, records.reference, unknown)
+        noted = {**noted, **found_now}
     found = []
-    for each in contributions:
-        is_mine = each.author == circle.records.author
+    for each in live:
+        is_mine = each.author == records.author
         entry = noted.get(each.reference) if is_mine else None
-        if entry is not None and each.is_live:
+        if entry is not None:
             found.append(Out(each, entry.node, entry.since_ms))
-        elif each.is_live:
+        else:
             found.append(Out(each, None, epoch_start_ms(each.epoch)))
     return sorted(found, key=lambda out: (-out.since_ms, out.contribution.id))
 

@@ -42,7 +42,7 @@ FAREWELL_MS: Final = 3_000
 """So long who was removed keeps its link, to learn of it."""
 TURN_MS: Final = 2_000
 """So long a member waits for each of those whose turn to state something is before."""
-_LOOK_SECONDS: Final = 0.5
+_LOOK_SECONDS: Final = 2.0
 _SUM_BYTES: Final = 32
 
 
@@ -84,21 +84,7 @@ class TakingPart:
         self.is_ended = False
         """Whether this person does not take part any more, and others know it."""
         self._some = asyncio.Event()
-        around = Surroundings(
-            state=self.state,
-            may_have=self._may_have,
-            results_differ=lambda peer, here, there: self._differing.add(peer),
-            report=self._hear,
-            randomness=means.clocks.randomness,
-        )
-        self.talking = Talking(
-            who.circle,
-            self._me,
-            port_of=lambda peer: RecordsOfPeer(peer, records, around),
-            state=self.state,
-            clocks=means.clocks,
-            changed=self._some.set,
-        )
+        self.talking = self._new_talking()
         self.connecting = Connecting(
             who.device,
             who.author_key,
@@ -129,6 +115,23 @@ class TakingPart:
     ) -> None:
         """End every session and link."""
         await self._stack.aclose()
+
+    def _new_talking(self) -> Talking:
+        around = Surroundings(
+            state=self.state,
+            may_have=self._may_have,
+            results_differ=lambda peer, here, there: self._differing.add(peer),
+            report=self._hear,
+            randomness=self._means.clocks.randomness,
+        )
+        return Talking(
+            self._who.circle,
+            self._me,
+            port_of=lambda peer: RecordsOfPeer(peer, self._records, around),
+            state=self.state,
+            clocks=self._means.clocks,
+            changed=self._some.set,
+        )
 
     @property
     def own_cards(self) -> Sequence[Card]:
@@ -161,6 +164,10 @@ class TakingPart:
         """Exchange nothing from now on, or go on; links stay, so that others know."""
         self.is_paused = is_paused
         self.talking.tell_state()
+
+    def look(self) -> None:
+        """Look now at what is due: something around this device changed."""
+        self._some.set()
 
     def hear_cards(self, contents: Iterable[bytes]) -> None:
         """Take in where this person's other devices are; what is none is dropped."""
@@ -277,6 +284,7 @@ class TakingPart:
                 addresses,
             )
             self._means.announce()
+            self._follow()
         if not is_present(self._records.roster, self._author):
             return
         held = {each.id for each in self._records.cards}

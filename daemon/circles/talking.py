@@ -66,7 +66,7 @@ class Talking:
         clocks: Clocks,
         changed: Callable[[], None],
     ) -> None:
-        """Take what sessions work with, and who is told that something is new."""
+        """Take what sessions work with, and who is told of ends and of equal sets."""
         self._circle = circle
         self._me = me
         self._port_of = port_of
@@ -119,11 +119,12 @@ class Talking:
                 going.is_greeted = True
             case Progress():
                 going.progress, self.last_end = news, None
+                if news.is_equal:
+                    self._changed()
             case Stalled(since_ms):
                 going.is_stalled = since_ms is not None
                 if going.is_stalled:
                     logger.warning("synchronising a circle stalled")
-        self._changed()
 
     def advance(
         self, kind: ItemKind, names: Sequence[ItemName], *, is_own: bool

@@ -2,10 +2,11 @@
 
 Rules of this file:
 
-1. Nothing is worked out for nobody: only if events are followed, or if the graph keeps
+1. What was seen in a run before is recalled when a circle is opened.
+2. Nothing is worked out for nobody: only if events are followed, or if the graph keeps
    consensus nodes, does a change of a circle lead to a look.
-2. Changes are gathered: a circle is looked at so many seconds after the first of them.
-3. A fault in one circle is logged by its place and leaves the others alone.
+3. Changes are gathered: a circle is looked at so many seconds after the first of them.
+4. A fault in one circle is logged by its place and leaves the others alone.
 """
 
 import asyncio
@@ -69,6 +70,7 @@ class Watching:
 
     async def _look(self, bridge: Bridge, circle: CirclePort) -> None:
         try:
+            await bridge.recall(circle)
             if self._is_watched() or await bridge.keeps(circle.id):
                 await bridge.look(circle)
         except FractalityError as error:

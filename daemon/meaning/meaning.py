@@ -116,6 +116,17 @@ class Meaning:
             raise NoModelError(self._off_cause)
         return self._catching_up.embedder
 
+    async def present_tag(self) -> bytes | None:
+        """Return the tag of the model that makes new vectors, None without one."""
+        return None if self._catching_up is None else await self._catching_up.tag()
+
+    async def in_background(self, texts: Sequence[str]) -> list[bytes]:
+        """Return texts as vectors of the model that makes new ones, when it has time.
+
+        Raises an `EmbeddingError`.
+        """
+        return await self.embedder.embed(texts)
+
     def committed(self, committed: Committed) -> None:
         """Take note of a commit, which may have queued texts."""
         is_ours = all(each.type == PROGRESS for each in committed.events)

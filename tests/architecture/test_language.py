@@ -25,10 +25,13 @@ RESONATING: Final = re.compile(
 )
 EXPLICIT: Final = re.compile(
     r"affirm|dissent|\bvot(?:e|es|ing)\b"
-    r"|(?:\bnot|\bnever|n't|\bno) (?:\w+ ){0,3}agree",
+    r"|(?:\bnot|\bnever|n't|\bno) (?:\w+ ){0,3}agree"
+    r"|\b(?:devices|hash(?:es)?|results|rules|sets|sides)\b (?:\w+ ){0,3}agree"
+    r"|\|[^|]*\bAGREEING\b",
     re.IGNORECASE,
 )
-"""What members say is agreement; and it may be said what resonance is not."""
+"""What members say is agreement; it may be said what resonance is not; and devices may
+agree on what they worked out, which is no opinion."""
 
 
 def sentences(text: str) -> Iterator[str]:

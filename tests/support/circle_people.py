@@ -22,13 +22,27 @@ from crdt.circle_roster import (
     rotate,
     vouch,
 )
+from crdt.envelope import NO_HASH
 from crdt.identity import Identity, new_paired_identity
-from crdt.ids import AuthorKey, CircleId, SpaceId
+from crdt.ids import AuthorKey, CircleId, DeviceId, SpaceId
 from crdt.keys import person_keys
 from crdt.roster import Roster
+from crdt.roster_epochs import seal_epoch_key
 from crdt.roster_rules import CircleAnchor
-from crdt.statement import Statement
-from crdt.statement_kinds import Role
+from crdt.space_keys import EpochKey, epoch_key
+from crdt.statement import Statement, sign_statement
+from crdt.statement_kinds import (
+    Add,
+    Body,
+    Epoch,
+    Grant,
+    Leave,
+    Remove,
+    Rename,
+    Role,
+    Rotate,
+    Vouch,
+)
 
 SPACE: Final = SpaceId(bytes(range(16)))
 
@@ -58,6 +72,11 @@ def founding(founder: str = "ada", space: SpaceId = SPACE) -> Statement:
         alias=founder,
     )
     return decode_founding(encoded)
+
+
+@cache
+def _who(name: str, founder: str) -> CircleIdentity:
+    return circle_identity(person(name), founding(founder), alias=name)
 
 
 @dataclass
@@ -93,7 +112,7 @@ class Circle:
 
     def who(self, name: str) -> CircleIdentity:
         """Return who a person is in this circle."""
-        return circle_identity(person(name), self.founding, alias=name)
+        return _who(name, self.founder)
 
     def key(self, name: str) -> AuthorKey:
         """Return a person's pseudonym."""
@@ -146,6 +165,18 @@ class Circle:
         )
         self.tell(who, before)
 
+    def force(self, who: str, verb: str, whom: str, rest: str = "") -> None:
+        """Let a person state something whether they may or not; only they hear it."""
+        if self.membership(who).roster.heads:
+            self.hear(who, (self.forged(who, verb, whom, rest).encoded,))
+
+    def forged(self, who: str, verb: str, whom: str, rest: str = "") -> Statement:
+        """Return what a person states whether they may or not; nobody hears it."""
+        roster = self.membership(who).roster
+        body = self._body(roster, verb, self.who(whom or who).author, rest)
+        author = self.who(who).author.signing_key()
+        return sign_statement(self.founding.space, author, roster.heads, body)
+
     def tell(self, who: str, before: CircleMembership) -> None:
         """Let the others hear what a person said since, unless they are apart."""
         for name in self.memberships:
@@ -185,6 +216,37 @@ class Circle:
         """Whether a person has the key of the epoch that is present for all."""
         return self.membership(name).keys.epoch(self.roster().present_epoch) is not None
 
+    def _body(self, roster: Roster, verb: str, target: Identity, rest: str) -> Body:
+        new = epoch_key(self.secret())
+        there = {each for each, member in roster.members.items() if member.may_read}
+        match verb:
+            case "invites":
+                applicant = apply_to_circle(target, self.founding.space)
+                return Add(
+                    applicant.public_key,
+                    applicant.hpke_key,
+                    applicant.client_id,
+                    applicant.name,
+                    Role(rest or "writer"),
+                    applicant.consent,
+                )
+            case "grants":
+                sealed = seal_epoch_key(self.founding.space, new, target.hpke_key)
+                return Grant(target.device, ((roster.present_epoch, sealed),))
+            case "removes":
+                epoch = _epoch(roster, new, there - {target.device})
+                return Remove(target.device, 0, NO_HASH, epoch)
+            case "vouches":
+                return Vouch(target.device)
+            case "leaves":
+                return Leave()
+            case "rotates":
+                return Rotate(_epoch(roster, new, there))
+            case "renames":
+                return Rename(target.device, rest)
+            case _:
+                raise ValueError(verb)
+
     def _said(
         self,
         known: tuple[Roster, Identity, CircleKeys],
@@ -214,3 +276,17 @@ class Circle:
                 return rename(roster, identity, device, rest)
             case _:
                 raise ValueError(verb)
+
+
+def _epoch(roster: Roster, new: EpochKey, persons: Iterable[DeviceId]) -> Epoch:
+    return Epoch(
+        new.id,
+        tuple(
+            (
+                each,
+                seal_epoch_key(roster.anchor.space, new, roster.members[each].hpke_key),
+            )
+            for each in sorted(persons)
+        ),
+        (),
+    )

@@ -43,8 +43,15 @@ class StoreShelf:
             return read(self.connection)
 
     async def write(self, write: Callable[[Connection], None]) -> None:
-        with store_errors(), self.connection:
-            write(self.connection)
+        with store_errors():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                write(self.connection)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
 
 
 @dataclass

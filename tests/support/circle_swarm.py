@@ -11,8 +11,8 @@ from typing import Final
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
+from tests.support.circle_records import SimRecords
 from tests.support.simnet import End, SimLink, SimNet
-from tests.support.simulated_records import SimRecords
 from transport.circle_actions import (
     CircleAction,
     CircleEnd,
@@ -45,6 +45,7 @@ class Talk:
     end: int
     progress: Progress | None = None
     waiting_bytes: int = 0
+    alarm_ms: int | None = None
     cause: CircleEnd | None = None
     news: list[CircleNews] = field(default_factory=list)
 
@@ -108,7 +109,6 @@ class CircleDevice:
         talk = Talk(session, link, end)
         self.talks.append(talk)
         self.perform(talk, session.start())
-        self._expire(talk)
         return talk
 
     def receive(self, talk: Talk, encoded: bytes) -> None:
@@ -152,6 +152,7 @@ class CircleDevice:
                     self.swarm.net.after(10, talk.link.cut)
                 case TakeNames() | Load() | Keep():
                     self._queue(talk, action)
+        self._arm(talk)
 
     def _queue(self, talk: Talk, action: TakeNames | Load | Keep) -> None:
         net, run = self.swarm.net, self._run
@@ -188,14 +189,20 @@ class CircleDevice:
                 )
         self.perform(talk, found)
 
+    def _arm(self, talk: Talk) -> None:
+        """Let time pass for a session, for as long as it lives."""
+        net, due_ms = self.swarm.net, talk.session.due_ms
+        if talk in self.talks and (talk.alarm_ms is None or due_ms < talk.alarm_ms):
+            talk.alarm_ms = max(due_ms, net.now_ms + 1)
+            net.after(talk.alarm_ms - net.now_ms, partial(self._expire, talk))
+
     def _expire(self, talk: Talk) -> None:
         net = self.swarm.net
-        if talk not in self.talks:
+        if talk not in self.talks or talk.alarm_ms != net.now_ms:
             return
-        if talk.session.due_ms <= net.now_ms:
-            self.perform(talk, talk.session.expire(net.now_ms))
-        wait_ms = min(talk.session.due_ms - net.now_ms, 50)
-        net.after(max(1, wait_ms), partial(self._expire, talk))
+        talk.alarm_ms = None
+        is_due = talk.session.due_ms <= net.now_ms
+        self.perform(talk, talk.session.expire(net.now_ms) if is_due else [])
 
 
 class CircleSwarm:

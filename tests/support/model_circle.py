@@ -4,7 +4,7 @@ Who the person is, is `ME`; others speak through `say`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
@@ -22,6 +22,7 @@ from consensus.result import ConsensusNode, Result
 from consensus.rule import Preset
 from consensus.vote import Choice, Tally
 from crdt.circle_items import Item, ItemKind, ItemName
+from crdt.circle_notes_store import SeenNode
 from crdt.closeness import from_bytes, resonances
 from crdt.ids import AuthorKey, CircleId, NodeKey
 from daemon.circles.movement import Moment
@@ -51,10 +52,29 @@ class ModelNotes:
     records: "ModelRecords"
     known_aliases: dict[bytes, bytes] = field(default_factory=dict)
     known_history: list[Moment] = field(default_factory=list)
+    known_keys: list[NodeKey] = field(default_factory=list)
+    known_seen: list[SeenNode] = field(default_factory=list)
 
     async def published(self, circle: CircleId) -> Mapping[Reference, LedgerEntry]:
         """Return what was noted."""
         return dict(self.records.noted)
+
+    async def recognise(
+        self,
+        circle: CircleId,
+        reference_of: Callable[[NodeKey], Reference],
+        unknown: Mapping[Reference, int],
+    ) -> Mapping[Reference, LedgerEntry]:
+        """Find those of the keys that a test has set."""
+        return {
+            reference_of(key): LedgerEntry(key, unknown[reference_of(key)])
+            for key in self.known_keys
+            if reference_of(key) in unknown
+        }
+
+    async def seen(self, circle: CircleId) -> Sequence[SeenNode]:
+        """Return what a test has set."""
+        return self.known_seen
 
     async def live(self, circle: CircleId) -> Mapping[AuthorKey, int]:
         """Return how much everybody has out."""

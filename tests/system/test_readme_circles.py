@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from tests.support.circle_of_daemons import PROGRAM, VARIABLES
+from tests.support.daemons import PROGRAM as FRACTALITY
 from tests.support.daemons import Daemon, environment, make_home, wait_until
 from tests.support.device_groups import QUIET
 
@@ -67,8 +68,7 @@ def shell(people: list[Daemon], tmp_path: Path) -> "Shell":
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     command = bin_ / "fractality"
-    command.write_text(f'#!/bin/sh\nexec {" ".join(PROGRAM)} "$@"\n')
-    command.chmod(0o755)
+    command.symlink_to(FRACTALITY)
     path = f"{bin_}{os.pathsep}{os.environ['PATH']}"
     return Shell(tmp_path, environment(**VARIABLES) | {"PATH": path, "NO_COLOR": "1"})
 

@@ -161,7 +161,7 @@ def test_devices_that_never_meet_come_to_hold_the_same() -> None:
 
 def test_refused_items_never_keep_devices_busy() -> None:
     """What one refuses is tried again ever more seldom; all else comes through."""
-    for seed in seeds(0.0125):
+    for seed in seeds(0.005):
         with named(seed):
             swarm = found(seed, 4)
             swarm.ways = {(0, 1), (1, 2), (2, 3), (0, 3)}
@@ -174,13 +174,13 @@ def test_refused_items_never_keep_devices_busy() -> None:
             swarm.net.run_until(2 * MINUTE_MS)
             refused = refuser.records.refused
             giver.make(ItemKind.VOTE, 50)
-            swarm.net.run_until(12 * MINUTE_MS)
+            swarm.net.run_until(6 * MINUTE_MS)
 
             vote = swarm.made[-1][1]
             assert all(
                 vote in each.records.items[ItemKind.VOTE] for each in swarm.devices
             )
-            assert refuser.records.refused - refused <= 20 * 2 * 5
+            assert refuser.records.refused - refused <= 20 * 2 * 4
             check_quiet(swarm, at_most=40)
 
 
@@ -206,21 +206,25 @@ def test_what_is_over_the_rate_comes_in_time() -> None:
     assert {each for device in swarm.devices for each in device.ended} <= BENIGN
 
 
-def test_what_many_give_is_given_about_once() -> None:
-    """A newcomer whom seven devices could give everything gets little of it twice."""
+def test_what_many_give_is_mostly_given_once() -> None:
+    """Of what seven devices could give a newcomer, it gets less than half again."""
     swarm = found(3, 8)
     swarm.ways = {(low, high) for high in range(7) for low in range(high)}
     swarm.dial()
-    for _ in range(2000):
-        swarm.devices[0].make(ItemKind.CONTRIBUTION, 2000)
-    swarm.net.run_until(20_000)
-    assert all(len(each.records.sets[2]) == 2000 for each in swarm.devices[:7])
+    swarm.net.run_until(3000)
+    giver, *others = swarm.devices[:7]
+    for _ in range(500):
+        giver.records.make(ItemKind.CONTRIBUTION, 20_000)
+    for made in giver.records.items[ItemKind.CONTRIBUTION].values():
+        for each in others:
+            each.records.take(made)
+    for device in swarm.devices[:7]:
+        device.renew()
     swarm.ways |= {(each, 7) for each in range(7)}
-    newcomer = swarm.devices[7]
     swarm.settle(CALM_MS)
 
-    check_nothing_lost(swarm)
-    assert newcomer.records.doubles <= 2 * 2000
+    assert len(swarm.devices[7].records.items[ItemKind.CONTRIBUTION]) == 500
+    assert swarm.devices[7].records.doubles <= 250
 
 
 def test_a_live_item_goes_to_each_device_about_once() -> None:

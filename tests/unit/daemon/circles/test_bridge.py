@@ -9,6 +9,7 @@ from typing import TypeVar
 import pytest
 
 from consensus.vote import Tally
+from crdt.circle_notes_store import SeenNode
 from crdt.commands import DeleteNode, Executable, PutNode
 from crdt.database import Database
 from crdt.errors import InvalidError, NotFoundError
@@ -21,6 +22,7 @@ from daemon.circles.bridge import Bridge
 from daemon.circles.following import EDGE_TYPE, FADED, Standing, kept_key
 from daemon.circles.movement import Moment
 from daemon.circles.publishing import Publishing
+from daemon.circles.recognising import AGAIN_MS, Recognising
 from daemon.owner import Owner
 from tests.support.model_circle import NOW_MS, ModelCircle, ModelNotes, StandInMeaning
 from tests.support.replicas import (
@@ -252,3 +254,43 @@ async def test_movements(desk: Desk) -> None:
         await desk.bridge.history(desk.circle, standing.key, 0)
         == desk.notes.known_history
     )
+
+
+async def test_what_was_seen_is_recalled(desk: Desk) -> None:
+    """After a start nodes say where they stood, and only what is new is told."""
+    desk.say("ab")
+    await desk.publish("mine", MILL)
+    look = await desk.bridge.look(desk.circle)
+    (node,) = look.result.nodes
+    desk.notes.known_seen = [SeenNode(node.key, node.members, node.label, NOW_MS)]
+    again = Bridge(desk, desk.notes, lambda _, changed: desk.told.extend(changed))
+    desk.told.clear()
+    looks = desk.circle.collective.looks
+
+    await again.recall(desk.circle)
+
+    assert again.placement.of(NodeKey("mine")) == [node.key.hex()]
+    assert desk.circle.collective.looks == looks
+    await again.look(desk.circle)
+    assert desk.told == []
+    desk.circle.records.held.clear()
+    await again.look(desk.circle)
+    assert desk.told == [node.key]
+
+
+async def test_nodes_of_references_are_found(desk: Desk) -> None:
+    """Keys of the graph are tried once; what none fits is tried again much later."""
+    await desk.owner.write_all(
+        [PutNode(f"n{number:05}", "x") for number in range(2_100)]
+    )
+    now_ms = NOW_MS
+    recognising = Recognising(desk, lambda: now_ms)
+    reference_of = desk.circle.records.reference
+    last, absent = NodeKey("n02099"), NodeKey("nobody")
+    wanted = [reference_of(last), reference_of(absent)]
+
+    assert await recognising.find(reference_of, wanted) == {wanted[0]: last}
+    assert await recognising.find(reference_of, wanted) == {}
+    await desk.owner.write(PutNode(absent, "here by now"))
+    now_ms += AGAIN_MS
+    assert await recognising.find(reference_of, wanted[1:]) == {wanted[1]: absent}

@@ -1,5 +1,7 @@
 """What goes out to a circle and what comes back from it."""
 
+from dataclasses import replace
+
 import pytest
 
 from crdt.errors import InvalidError, NotFoundError
@@ -14,6 +16,7 @@ from tests.support.model_circle import (
     StandInMeaning,
 )
 
+WEEK_MS = 604_800_000
 MILL = "the old mill should be a place for all"
 
 
@@ -92,6 +95,9 @@ async def test_the_ledger_is_ones_own(
     circle.records.noted.clear()
     (out,) = await publishing.ledger(circle)
     assert out.node is None
+    notes = ModelNotes(circle.records, known_keys=[NodeKey("mill"), NodeKey("weir")])
+    (out,) = await replace(publishing, notes=notes).ledger(circle)
+    assert (out.node, out.since_ms) == ("weir", NOW_MS - NOW_MS % WEEK_MS)
     known = await publishing.of_node(circle, NodeKey("weir"))
     assert known is not None
     assert known.node == "weir"

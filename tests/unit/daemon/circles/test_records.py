@@ -1,5 +1,6 @@
 """A circle's sets: equal for all members, durable, and nothing else gets in."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from consensus.vote import Choice
 from crdt.circle_items import ItemKind
 from crdt.circle_notes_store import read_ledger
 from crdt.circle_roster import vouch
-from crdt.errors import ConflictError, NotFoundError
+from crdt.errors import ConflictError, DiskFullError, NotFoundError
 from crdt.ids import NodeKey
 from crdt.statement_kinds import Role
 from daemon.circles.changes import Change
@@ -217,3 +218,36 @@ async def test_a_statement_of_ones_own_is_kept(tmp_path: Path) -> None:
     async with ada.running() as here:
         assert here.names(ItemKind.STATEMENT) == names
         assert here.statements[-1] == item.content
+
+
+async def test_a_full_disk_changes_nothing(tmp_path: Path) -> None:
+    """What could not be written is neither offered nor told; later it is taken."""
+    circle = Circle.of("ada", "ben")
+    ben = Keeper(tmp_path / "ben", circle, "ben")
+    content = [writer(circle, "ada").says(number) for number in range(50)]
+    changes = list[Change]()
+    async with ben.running() as there:
+        there.on_change(changes.append)
+        empty, store = sums(there), ben.database.writer
+        store.pragma("max_page_count", store.pragma("page_count"))
+        with pytest.raises(DiskFullError):
+            await there.keep(CONTRIBUTION, content)
+        assert (sums(there), changes) == (empty, [])
+        store.pragma("max_page_count", 1_000_000)
+        assert len((await there.keep(CONTRIBUTION, content)).new) == len(content)
+
+
+async def test_what_was_begun_is_finished(tmp_path: Path) -> None:
+    """Who stops waiting for a record does not keep it from being taken."""
+    circle = Circle.of("ada", "ben")
+    ben = Keeper(tmp_path / "ben", circle, "ben")
+    async with ben.running() as there:
+        content = writer(circle, "ada").says("mill")
+        waiting = asyncio.create_task(there.keep(CONTRIBUTION, [content]))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await there.close()
+        assert there.count(CONTRIBUTION) == 1
+        assert len(await there.contributions()) == 1
