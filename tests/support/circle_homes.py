@@ -4,15 +4,18 @@ Nobody listens on any port: questions about joining are carried by the test, and
 links come of the addresses that these devices tell.
 """
 
+import asyncio
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from consensus.rule import Preset
 from crdt.database import Database
 from crdt.identity import Identity
+from daemon.circles.circle import Circle
 from daemon.circles.circles import Circles
 from daemon.circles.entering import HANDLER_NAME, Ways
 from daemon.circles.taking_part import Means
@@ -25,11 +28,42 @@ from transport.addresses import Address
 from transport.endpoint import PostError, PostFailure
 from transport.ice_servers import IceServers
 
+WEEK = 604_800
 PORTS = {"ada": 1, "ben": 2, "cleo": 3, "dan": 4}
 
 
 async def silent(sealed: bytes, source: str) -> bytes | None:
     """Answer nothing, as a space does to offers that are not for it."""
+
+
+@asynccontextmanager
+async def homes(folder: Path, *names: str) -> AsyncIterator[list["Home"]]:
+    """Run a device of each person; names are `person` or `person device`."""
+    net = Net()
+    async with AsyncExitStack() as stack:
+        made = []
+        for name in names:
+            whose, _, device = name.partition(" ")
+            home = Home(folder / name, net, whose, device or "phone")
+            made.append(await stack.enter_async_context(home.running()))
+        yield made
+
+
+async def founded(home: "Home") -> Circle:
+    """Let a person found a circle."""
+    return await home.circles.found("mill", Preset.BROAD, home.name)
+
+
+async def ticket(circle: Circle, uses: int = 1, seconds: int = WEEK) -> str:
+    """Return a ticket of a circle."""
+    return (await circle.invite(uses, seconds))[0]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds, or fail when it does not in five seconds."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # the condition has no event
+            await asyncio.sleep(0.005)
 
 
 @dataclass
@@ -65,6 +99,8 @@ class Home:
     circles: Circles = field(init=False)
     told: int = 0
     """How often the person's other devices were to be told something."""
+    places: tuple[str, ...] = ()
+    """Where the device is besides."""
 
     @property
     def identity(self) -> Identity:
@@ -107,6 +143,6 @@ class Home:
         return Means(
             clocks=clocks,
             servers=IceServers(),
-            addresses=lambda: (f"127.0.0.1:{port}",),
+            addresses=lambda: (f"127.0.0.1:{port}", *self.places),
             announce=announce,
         )

@@ -1,9 +1,7 @@
 """Circles as a person has them: founding, tickets, joining, own devices, restarts."""
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,10 +11,9 @@ from consensus.rule import Preset
 from crdt.circle_items import ItemKind
 from crdt.errors import ConflictError, InvalidError, NotFoundError
 from crdt.ids import CircleId
-from daemon.circles.circle import Circle
 from daemon.circles.circles import QUESTIONS_AT_ONCE
 from daemon.circles.entering import NobodyAnswersError, NotAdmittedError
-from tests.support.circle_homes import Home, Net
+from tests.support.circle_homes import WEEK, Home, founded, homes, ticket, until
 from tests.support.replicas import scratch_folder
 from transport.circle_messages import (
     Cause,
@@ -28,41 +25,11 @@ from transport.circle_messages import (
 from transport.circle_ticket import format_ticket, parse_ticket
 from transport.frames import Circles as Announcement
 
-WEEK = 604_800
-
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with scratch_folder() as path:
         yield path
-
-
-@asynccontextmanager
-async def homes(folder: Path, *names: str) -> AsyncIterator[list[Home]]:
-    """Run a device of each person; names are `person` or `person device`."""
-    net = Net()
-    async with AsyncExitStack() as stack:
-        made = []
-        for name in names:
-            whose, _, device = name.partition(" ")
-            home = Home(folder / name, net, whose, device or "phone")
-            made.append(await stack.enter_async_context(home.running()))
-        yield made
-
-
-async def founded(home: Home) -> Circle:
-    return await home.circles.found("mill", Preset.BROAD, home.name)
-
-
-async def ticket(circle: Circle, uses: int = 1, seconds: int = WEEK) -> str:
-    return (await circle.invite(uses, seconds))[0]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds, or fail when it does not in five seconds."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # the condition has no event
-            await asyncio.sleep(0.005)
 
 
 async def tell(speaker: Home, listener: Home) -> None:
