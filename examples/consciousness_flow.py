@@ -81,7 +81,7 @@ def water(you: Device, key: str) -> None:
     # Resonance is closeness of meaning; it is known as soon as the model has seen the
     # thought, on this machine and nowhere else.
     wait_for(lambda: you("GET", "/v1/status")["embeddings"]["queued"] == 0)
-    near = you("GET", f"/v1/nodes/{key}/resonant?threshold=0")["items"]
+    near = you("GET", f"/v1/nodes/{key}/resonant?threshold=0")
     for each in near[:2]:
         print(f"water  {each['resonance']:.2f} with {each['node']['label']!r}")
     # Paths prefer what is alive.
