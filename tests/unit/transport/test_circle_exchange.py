@@ -11,7 +11,7 @@ import pytest
 from crdt.circle_items import ItemKind, ItemName
 from crdt.errors import DiskFullError, ForgedError
 from crdt.ids import DeviceId
-from tests.support.circle_records import SimRecords
+from tests.support.circle_sim_records import SimRecords
 from tests.support.circle_swarm import CIRCLE
 from tests.support.links import MemoryLink, memory_pair
 from transport.circle_actions import (

@@ -107,8 +107,8 @@ class Side:
 
     def __init__(self, me: int, peer: int, names: list[ItemName]) -> None:
         self.names = NameSet(names)
-        ids = (DeviceId(bytes([each]) * 16) for each in (me, peer))
-        name = CircleSessionName(CIRCLE, *ids, bytes(8), me)
+        mine, theirs = (DeviceId(bytes([each]) * 16) for each in (me, peer))
+        name = CircleSessionName(CIRCLE, mine, theirs, bytes(8), me)
         self.session = CircleSession(name, "rc1", self.state, 0)
 
     @property
