@@ -124,7 +124,7 @@ def test_decisions_have_one_shape() -> None:
 def test_the_figures_are_those_of_the_bench() -> None:
     """Every row of the README's tables is a case that `make bench` measures."""
     cases = [
-        re.escape(node.value) if isinstance(node, ast.Constant) else _pattern(node)
+        re.escape(str(node.value)) if isinstance(node, ast.Constant) else _pattern(node)
         for file in (REPOSITORY / "bench").glob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.JoinedStr)
