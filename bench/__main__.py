@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from bench.cases import measure
 from bench.circle_sets import measure_circle_sets
+from bench.circles import measure_circle
 from bench.contributions import measure_contributions
 from bench.devices import measure_devices
 from bench.report import Figure, machine, print_table
@@ -46,6 +47,7 @@ def _measured(arguments: argparse.Namespace) -> Iterator[Figure]:
             yield from measure(home, size, arguments.seed)
             yield from measure_vectors(home, size, arguments.seed)
         yield from measure_contributions(size, arguments.seed)
+        yield from measure_circle(size, arguments.seed)
         yield from measure_circle_sets(size, arguments.seed)
     if arguments.devices:
         yield from measure_devices(arguments.seed)

@@ -83,10 +83,10 @@ class _Wire(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     reference: Annotated[
         bytes, msgspec.Meta(min_length=REFERENCE_BYTES, max_length=REFERENCE_BYTES)
     ]
-    sequence: Annotated[int, msgspec.Meta(ge=0)]
+    sequence: int
     operation: Operation
     text: str
-    model: Annotated[bytes, msgspec.Meta(min_length=TAG_BYTES, max_length=TAG_BYTES)]
+    model: bytes
     vector: Annotated[bytes, msgspec.Meta(max_length=DIMENSION)]
     epoch: Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCH)]
 
@@ -173,7 +173,13 @@ def decode_contribution(encoded: bytes) -> Contribution:
         raise InvalidRecordError(Fault.UTF8, detail) from None
     except msgspec.DecodeError:
         raise _form_error(encoded) from None
-    if wire.sequence > MAX_SEQUENCE or msgspec.msgpack.encode(wire) != encoded:
+    if wire.sequence < 0:
+        detail = "A record's sequence is below 0"
+        raise InvalidRecordError(Fault.SEQUENCE, detail)
+    if len(wire.model) != TAG_BYTES:
+        detail = f"A record's model tag has not {TAG_BYTES} bytes"
+        raise InvalidRecordError(Fault.MODEL, detail)
+    if msgspec.msgpack.encode(wire) != encoded:
         detail = "A record is not in its only valid encoding"
         raise InvalidRecordError(Fault.ENCODING, detail)
     if wire.operation is Operation.RETRACT:

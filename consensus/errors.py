@@ -3,7 +3,7 @@
 EmbeddingError
 ├── NoModelError           no vectors for now: libraries or model are missing or broken
 └── WorkerLostError        the process ended while it worked on these texts
-InvalidRecordError         a record breaks a rule of contributions; it says which
+InvalidRecordError         a contribution or vote breaks a rule; it says which
 
 Rule: no text that was to be embedded or published stands in an error.
 """
@@ -26,21 +26,26 @@ class WorkerLostError(EmbeddingError):
 
 
 class Fault(StrEnum):
-    """The rule of contributions that a record breaks."""
+    """The rule that a record breaks, for everybody who knows the same members."""
 
     SIZE = "size"
     VERSION = "version"
     FORM = "form"
     ENCODING = "encoding"
+    SEQUENCE = "sequence"
     UTF8 = "utf8"
     TEXT = "text"
+    MODEL = "model"
     VECTOR = "vector"
+    CIRCLE = "circle"
+    AUTHOR = "author"
+    SIGNATURE = "signature"
 
 
 class InvalidRecordError(MalformedError):
     """A record is none, for everybody and for ever: drop it, count it by its fault."""
 
     def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(f"{detail}; the contribution was dropped.")
+        super().__init__(f"{detail}; it was dropped.")
         self.fault = fault
         self.detail = detail

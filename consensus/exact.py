@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from consensus.model_tag import DIMENSION
+
 Rows: TypeAlias = npt.NDArray[np.int8]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -79,6 +81,17 @@ def centre(total: Numbers) -> Numbers:
     length = isqrt(squared(total))
     found: Numbers = np.sign(total) * ((np.abs(total) << 14) // length)
     return found
+
+
+def encoded_centre(numbers: Numbers) -> bytes:
+    """Return a centre as bytes: no number of it is beyond 2 ** 14."""
+    return numbers.astype("<i2").tobytes()
+
+
+def decoded_centres(content: bytes) -> Floats:
+    """Return centres whose bytes stand one after the other, one to a row."""
+    rows: Floats = np.frombuffer(content, "<i2").reshape(-1, DIMENSION).astype(float)
+    return rows
 
 
 def squared(values: Numbers) -> int:

@@ -5,9 +5,11 @@ Rules of this file:
 1. A number is given once: what leaves stays in its row, and `is_here` says no. Whoever
    has more rows of the gone than of others makes a new field.
 2. A vector is its bytes; nothing else of a contribution decides what is near.
+3. Whoever works for long on a field calls its `step` now and then: it may raise, and
+   then the field and all that follows from it is to be thrown away.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -27,6 +29,7 @@ from consensus.exact import squares as squares_of
 from consensus.model_tag import DIMENSION
 
 Indices: TypeAlias = npt.NDArray[np.int32]
+Step: TypeAlias = Callable[[], None]
 ROWS_AT_ONCE: Final = 1024
 """Rows that are multiplied together: what bounds the memory that products take."""
 _FIRST_ROOM: Final = 64
@@ -35,7 +38,10 @@ _FIRST_ROOM: Final = 64
 class Field:
     """Vectors and authors of contributions, by their numbers."""
 
-    def __init__(self, contributions: Iterable[Contribution] = ()) -> None:
+    def __init__(
+        self, contributions: Iterable[Contribution] = (), step: Step = lambda: None
+    ) -> None:
+        self.step: Final = step
         self.contributions: list[Contribution] = []
         self.by_author: list[set[int]] = []
         """What of each author is here."""
@@ -49,6 +55,7 @@ class Field:
         self._epoch_of: Numbers = np.zeros(_FIRST_ROOM, np.int64)
         self._is_here = np.zeros(_FIRST_ROOM, np.bool_)
         for each in contributions:
+            step()
             self.add(each)
 
     def __len__(self) -> int:
@@ -134,6 +141,39 @@ class Field:
                 strict=True,
             )
 
+    def nearest(
+        self, vector: bytes, limit: int, but_not_by: Author | None
+    ) -> list[tuple[Contribution, int]]:
+        """Return what is here and nearest to a vector, with the similarities."""
+        row = np.frombuffer(vector, np.int8)[None]
+        square = squares_of(row)
+        is_wanted = self.is_here.copy()
+        if but_not_by is not None and but_not_by in self._authors:
+            is_wanted &= self.authors != self._authors[but_not_by]
+        numbers = np.flatnonzero(is_wanted)
+        if not len(numbers) or not square[0]:
+            return []
+        similarity = np.concatenate(
+            [
+                similarities(
+                    products(self._rows[part], row)[:, 0].astype(np.int64),
+                    self._squares[part],
+                    square,
+                )
+                for part in _parts(numbers)
+            ]
+        )
+        if limit < len(numbers):
+            # All that are as near as the last one, for ties end by id.
+            least = np.partition(similarity, -limit)[-limit]
+            numbers, similarity = (
+                numbers[similarity >= least],
+                similarity[similarity >= least],
+            )
+        found = zip(similarity.tolist(), numbers.tolist(), strict=True)
+        ranked = sorted(found, key=lambda pair: (-pair[0], self.id(pair[1])))
+        return [(self.contributions[at], near) for near, at in ranked[:limit]]
+
     def similarities(self, left: Indices, right: Indices) -> Numbers:
         """Return the similarities of each of `left` with each of `right`."""
         product = products(self._rows[left], self._rows[right]).astype(np.int64)
@@ -163,6 +203,7 @@ class Field:
     def _pairs_in(
         self, left: int, right: int, least: int
     ) -> tuple[Indices, Indices, Numbers]:
+        self.step()
         rows = slice(left, min(left + ROWS_AT_ONCE, len(self)))
         columns = slice(right, min(right + ROWS_AT_ONCE, len(self)))
         product = products(self._rows[rows], self._rows[columns])
@@ -191,3 +232,8 @@ class Field:
         self._author_of = np.pad(self._author_of, (0, more))
         self._epoch_of = np.pad(self._epoch_of, (0, more))
         self._is_here = np.pad(self._is_here, (0, more))
+
+
+def _parts(numbers: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    for start in range(0, len(numbers), ROWS_AT_ONCE):
+        yield numbers[start : start + ROWS_AT_ONCE]

@@ -71,6 +71,7 @@ class Groups:
     def present(self) -> tuple[Sequence[Group], Indices]:
         """Return the groups in their order, and which one each contribution joins."""
         for star in self._stars.changed:
+            self._field.step()
             self._choose(star)
         self._stars.changed.clear()
         groups = self._merge()
@@ -114,6 +115,7 @@ class Groups:
         is_used = np.zeros(len(seeds), np.bool_)
         groups = []
         for at, is_close in enumerate(self._close(seeds)):
+            self._field.step()
             if is_used[at]:
                 continue
             joins = is_close & ~is_used
@@ -159,6 +161,7 @@ class Groups:
         centroids = _floats([np.frombuffer(key, np.int64) for key in keys])
         found: list[list[_Column]] = [[columns[key]] for key in keys]
         for first in range(start, end, ROWS_AT_ONCE):
+            self._field.step()
             block = slice(first, min(first + ROWS_AT_ONCE, end))
             close = closeness(centroids, self._field.units(block))
             which, member = np.nonzero(close >= self._thresholds.join)

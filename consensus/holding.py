@@ -43,6 +43,10 @@ class Holding:
         for records in self._standing.values():
             yield from records.values()
 
+    def authors(self) -> set[Author]:
+        """Return whose records are held."""
+        return set(self._standing)
+
     def largest_sequence(self, author: Author) -> int:
         """Return the largest sequence of an author, 0 if there is none."""
         records = self._standing.get(author, {}).values()
@@ -72,6 +76,20 @@ class Holding:
             entering=(record,) if record.is_live else (),
             leaving=(former,) if former is not None and former.is_live else (),
         )
+
+    def drop(self, record: Contribution) -> Change:
+        """Let go of a record that is not held any more, if it stands."""
+        records = self._standing.get(record.author, {})
+        former = records.get(record.reference)
+        if former is None or former.id != record.id:
+            return NOTHING
+        del records[record.reference]
+        if not former.is_live:
+            return NOTHING
+        live = self._live[record.author]
+        before = live[:QUOTA]
+        live.remove(_place(former))
+        return _difference(before, live[:QUOTA])
 
     def forget(self, author: Author) -> Change:
         """Let go of all records of somebody who is no longer a member."""

@@ -29,6 +29,7 @@ class Neighbours:
         self._counts: list[int] = []
         self.densities: list[int] = []
         for near, similarities in field.near_each(star):
+            field.step()
             self._append(near, similarities)
 
     def of(self, number: int) -> Indices:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from consensus.exact import Numbers, closeness
+from consensus.exact import Numbers, closeness, encoded_centre
 from consensus.field import ROWS_AT_ONCE, Field, Indices
 from consensus.groups import Group
 from consensus.invitations import InviteTree
@@ -47,6 +47,7 @@ class Nodes:
         order = np.argsort(joined, kind="stable").astype(np.int32)
         bounds = np.searchsorted(joined[order], np.arange(len(groups) + 1))
         for at, group in enumerate(groups):
+            self._field.step()
             members = order[bounds[at] : bounds[at + 1]]
             contributions = [self._field.contributions[each] for each in members]
             authors = {each.author for each in contributions}
@@ -81,6 +82,7 @@ class Nodes:
             score=self._scores.recall(
                 (voices.tobytes(), clock), lambda: self._score(voices, clock)
             ),
+            centroid=encoded_centre(group.centroid),
         )
 
     def _label(self, members: Indices) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from consensus.contribution import Author, Contribution
-from consensus.field import Field
+from consensus.field import Field, Step
 from consensus.groups import Groups
 from consensus.holding import Change, Holding
 from consensus.invitations import InviteTree
@@ -32,9 +32,13 @@ _TOGETHER: Final = 8
 class Resonance:
     """The consensus of one circle on one device."""
 
-    def __init__(self, circle: bytes, preset: Preset) -> None:
+    def __init__(
+        self, circle: bytes, preset: Preset, step: Step = lambda: None
+    ) -> None:
+        """Call `step` now and then; after it has raised, begin again from nothing."""
         self._circle = circle
         self._preset = preset
+        self._step = step
         self._models: dict[bytes, _OneModel] = {}
         self.holding: Final = Holding()
 
@@ -42,9 +46,27 @@ class Resonance:
         """Take in valid records of this circle whose authors are members."""
         self._follow([self.holding.put(record) for record in records])
 
+    def drop(self, records: Iterable[Contribution]) -> None:
+        """Let go of records that this device does not hold any more."""
+        self._follow([self.holding.drop(record) for record in records])
+
     def forget(self, author: Author) -> None:
         """Let go of somebody who is no longer a member."""
         self._follow([self.holding.forget(author)])
+
+    def nearest(
+        self,
+        vector: bytes,
+        model: bytes,
+        limit: int,
+        but_not_by: Author | None = None,
+    ) -> list[tuple[Contribution, int]]:
+        """Return what is nearest to a vector by `model`, in basis points, best first.
+
+        Of equally near ones the smaller id comes first.
+        """
+        known = self._models.get(model)
+        return [] if known is None else known.nearest(vector, limit, but_not_by)
 
     def result(self, invitations: InviteTree) -> Result:
         """Return the consensus of what stands now."""
@@ -68,7 +90,9 @@ class Resonance:
         for tag in entering.keys() | leaving.keys():
             model = self._models.get(tag)
             if model is None:
-                model = self._models[tag] = _OneModel(self._circle, self._preset)
+                model = self._models[tag] = _OneModel(
+                    self._circle, self._preset, self._step
+                )
             model.change(list(entering[tag].values()), leaving[tag])
             if model.is_empty:
                 del self._models[tag]
@@ -77,10 +101,11 @@ class Resonance:
 class _OneModel:
     """The contributions whose vectors one model made."""
 
-    def __init__(self, circle: bytes, preset: Preset) -> None:
+    def __init__(self, circle: bytes, preset: Preset, step: Step) -> None:
         self._circle = circle
         self._preset = preset
-        self._begin(Field())
+        self._step = step
+        self._begin(Field(step=step))
 
     @property
     def is_empty(self) -> bool:
@@ -101,16 +126,24 @@ class _OneModel:
                 )
                 if is_here and each.id not in leaving
             )
-            self._begin(Field([*staying, *entering]))
+            self._begin(Field([*staying, *entering], self._step))
             return
         for id_ in leaving:
+            self._step()
             number = field.remove(id_)
             self._neighbours.remove(number)
             self._stars.remove(number)
         for each in entering:
+            self._step()
             number = field.add(each)
             self._neighbours.add(number)
             self._stars.add(number)
+
+    def nearest(
+        self, vector: bytes, limit: int, but_not_by: Author | None
+    ) -> list[tuple[Contribution, int]]:
+        """Return what is nearest to a vector."""
+        return self._field.nearest(vector, limit, but_not_by)
 
     def nodes(self, invitations: InviteTree) -> Iterable[ConsensusNode]:
         """Return the nodes of this model."""

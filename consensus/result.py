@@ -39,6 +39,8 @@ class ConsensusNode:
     label: str
     score: int
     """Resonance, in basis points."""
+    centroid: bytes
+    """Numbers of two bytes, the least significant first; not in the result's hash."""
 
     @property
     def status(self) -> Status:

@@ -25,6 +25,7 @@ class Stars:
 
     def __init__(self, field: Field, neighbours: Neighbours) -> None:
         self._neighbours = neighbours
+        self._step = field.step
         self._is_centre = np.zeros(0, np.bool_)
         self._star: list[int] = []
         self._centres: list[dict[int, int]] = []
@@ -67,10 +68,12 @@ class Stars:
         self._centres = [{} for _ in range(count)]
         is_covered = np.zeros(count, np.bool_)
         for number in sorted(range(count), key=self._neighbours.rank):
+            self._step()
             if not is_covered[number]:
                 self._turn(number, is_centre=True)
                 is_covered[self._neighbours.of(number)] = True
         for number in range(count):
+            self._step()
             self._move(number, self._star_of(number))
 
     def _settle(self, moved: set[int]) -> None:

@@ -4,8 +4,12 @@ Rule: an item is known by the hash of its record, never by who brought it; what 
 says is for whoever decodes its kind.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+_MODULUS: Final = 1 << 256
 
 
 class ItemKind(IntEnum):
@@ -37,3 +41,30 @@ class Item:
     name: ItemName
     content: bytes
     """The record with what signs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSum:
+    """A sum over the ids of a set, which follows what enters and what leaves."""
+
+    total: int = 0
+    """The ids as numbers, most significant byte first, added modulo 2**256."""
+    count: int = 0
+
+    def plus(self, identity: bytes) -> "SetSum":
+        """Return the sum with one more id."""
+        return SetSum(
+            (self.total + int.from_bytes(identity)) % _MODULUS, self.count + 1
+        )
+
+    def minus(self, identity: bytes) -> "SetSum":
+        """Return the sum without an id that was in it."""
+        return SetSum(
+            (self.total - int.from_bytes(identity)) % _MODULUS, self.count - 1
+        )
+
+    @property
+    def fingerprint(self) -> bytes:
+        """32 bytes that are equal for equal sets: SHA-256 of total and count."""
+        encoded = self.total.to_bytes(32) + self.count.to_bytes(8)
+        return hashlib.sha256(encoded).digest()

@@ -56,8 +56,7 @@ class Membership:
         """Evaluate statements and open what they seal to this device."""
         found = {statement.hash: statement for statement in statements}
         roster = Roster.of(keys.space, identity.person_public_key, found.values())
-        waiting = [found[each] for each in sorted(roster.waiting)[:MAX_WAITING]]
-        held = {each.hash: each for each in (*roster.statements, *waiting)}
+        held = held_of(roster, found)
         return cls(identity, roster.unlock_epochs(identity, keys), held, roster)
 
     @property
@@ -93,20 +92,7 @@ class Membership:
 
     def with_received(self, encoded: Iterable[bytes]) -> tuple["Membership", int]:
         """Return the membership with what others sent, and how many were refused."""
-        new: dict[bytes, Statement] = {}
-        refused = 0
-        for each in encoded:
-            try:
-                statement = decode_statement(each)
-            except PeerError:
-                refused += 1
-                continue
-            if statement.hash in self.statements:
-                continue
-            if self.roster.has_room_for(statement):
-                new[statement.hash] = statement
-            else:
-                refused += 1
+        new, refused = newly_received(self.statements, self.roster, encoded)
         if not new:
             return self, refused
         after = self.after(new.values())
@@ -144,3 +130,32 @@ class Membership:
             refused,
             self.keys.epochs != before.keys.epochs,
         )
+
+
+def held_of(
+    roster: Roster, statements: Mapping[bytes, Statement]
+) -> dict[bytes, Statement]:
+    """Return, by hash, the accepted statements and as many waiting ones as are kept."""
+    waiting = [statements[each] for each in sorted(roster.waiting)[:MAX_WAITING]]
+    return {each.hash: each for each in (*roster.statements, *waiting)}
+
+
+def newly_received(
+    held: Mapping[bytes, Statement], roster: Roster, encoded: Iterable[bytes]
+) -> tuple[dict[bytes, Statement], int]:
+    """Return, by hash, what decodes and is new, and how many were refused."""
+    new = dict[bytes, Statement]()
+    refused = 0
+    for each in encoded:
+        try:
+            statement = decode_statement(each)
+        except PeerError:
+            refused += 1
+            continue
+        if statement.hash in held:
+            continue
+        if roster.has_room_for(statement):
+            new[statement.hash] = statement
+        else:
+            refused += 1
+    return new, refused

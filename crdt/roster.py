@@ -1,7 +1,7 @@
-"""A roster: which devices belong to a space, as a set of signed statements says it.
+"""A roster: who belongs to a space or circle, as a set of signed statements says it.
 
-Specification: docs/protocol/roster.md. Rule of this file: the same set of statements
-gives the same roster, in whatever order and however often they came.
+Specification: docs/protocol/roster.md, circle-roster.md. Rule of this file: the same
+set of statements gives the same roster, in whatever order and however often they came.
 """
 
 import hashlib
@@ -12,10 +12,22 @@ from typing import Final, Self
 
 from crdt.identity import Identity
 from crdt.ids import DeviceId, SpaceId
-from crdt.roster_epochs import EpochRecord, epoch_records, present_epoch, unlocked
+from crdt.roster_epochs import (
+    EpochRecord,
+    HeldKeys,
+    epoch_records,
+    present_epoch,
+    unlocked,
+)
 from crdt.roster_history import History, in_causal_order
-from crdt.roster_rules import Anchor, Fault, Member, Members, readers
-from crdt.space_keys import SpaceKeys
+from crdt.roster_rules import (
+    Anchor,
+    CircleAnchor,
+    Fault,
+    Member,
+    Members,
+    readers,
+)
 from crdt.statement import Statement, decode_statement
 from crdt.statement_kinds import Role
 
@@ -37,7 +49,7 @@ MAX_STATEMENTS_OF_AN_AUTHOR: Final = 512
 class Roster:
     """What a set of statements says, to a device that knows them all."""
 
-    anchor: Anchor
+    anchor: Anchor | CircleAnchor
     statements: tuple[Statement, ...]
     """Those that were accepted, in causal order: void ones too, refused ones not."""
     members: Members
@@ -73,8 +85,15 @@ class Roster:
         cls, space: SpaceId, person_public_key: bytes, statements: Iterable[Statement]
     ) -> Self:
         """Return what `statements` say of the space that the person's word founded."""
+        return cls.about(Anchor(space, person_public_key), statements)
+
+    @classmethod
+    def about(
+        cls, anchor: Anchor | CircleAnchor, statements: Iterable[Statement]
+    ) -> Self:
+        """Return what `statements` say of the space or circle."""
         order = in_causal_order(statements)
-        history = History(Anchor(space, person_public_key))
+        history = History(anchor)
         refused = history.extend(order.placed)
         everything = history.everything
         members = history.members(everything)
@@ -108,11 +127,7 @@ class Roster:
 
     def joined_with(self, statements: Iterable[Statement]) -> Self:
         """Return the roster of the accepted statements and more."""
-        return self.of(
-            self.anchor.space,
-            self.anchor.person_public_key,
-            (*self.statements, *statements),
-        )
+        return self.about(self.anchor, (*self.statements, *statements))
 
     def member(self, device: DeviceId) -> Member | None:
         """Return a device that is or was in the roster."""
@@ -148,7 +163,7 @@ class Roster:
         """Return who is in the roster to somebody who knows only accepted `parents`."""
         return self._history.members(self._history.known_to(parents))
 
-    def unlock_epochs(self, identity: Identity, keys: SpaceKeys) -> SpaceKeys:
+    def unlock_epochs(self, identity: Identity, keys: HeldKeys) -> HeldKeys:
         """Return `keys` with every epoch this device can open, the present one last.
 
         If the present one is not among them, the last is the newest that is.

@@ -1,4 +1,4 @@
-"""Epochs of a space: which one is present, who can open it, and how to open them.
+"""Epochs of a space or circle: which one is present, and who can open it, and how.
 
 Specification: docs/protocol/roster.md. Rule: when it is asked whether a removed device
 can read on, what it may have been given counts as given; when it is asked who still
@@ -8,10 +8,11 @@ needs a key, only what was certainly given counts.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from crdt.circle_keys import CircleKeys
 from crdt.errors import ForgedError
 from crdt.identity import Identity
 from crdt.ids import DeviceId, SpaceId
@@ -21,6 +22,7 @@ from crdt.roster_history import History, begun_by
 from crdt.space_keys import EpochKey, SpaceKeys, epoch_key
 from crdt.statement_kinds import Add, Enrol, Grant
 
+HeldKeys = TypeVar("HeldKeys", SpaceKeys, CircleKeys)
 _WRAP_LABEL: Final = "previous epoch key"
 
 
@@ -65,8 +67,11 @@ def epoch_records(history: History) -> dict[bytes, EpochRecord]:
                 for key_id, sealed in keys:
                     _note_sealed(drafts[key_id], ((device, sealed),))
             case Add(role=role) if role.may_read:
+                # A device of a space gets them in the pairing, a person of a circle
+                # by a grant, but may have them from who invited.
                 for draft in _known_before(history, drafts, place):
-                    draft.holders.add(history.added[place])
+                    given = draft.suspects if history.is_of_circle else draft.holders
+                    given.add(history.added[place])
             case Enrol():
                 # It may have them from a backup.
                 for draft in _known_before(history, drafts, place):
@@ -123,10 +128,10 @@ def wrap_epoch_key(outer: EpochKey, inner: EpochKey) -> bytes:
 
 def unlocked(
     identity: Identity,
-    keys: SpaceKeys,
+    keys: HeldKeys,
     records: Mapping[bytes, EpochRecord],
     present: bytes,
-) -> SpaceKeys:
+) -> HeldKeys:
     """Return `keys` with every epoch that this device can open, the present one last.
 
     A key that does not fit its id is no key: whoever sealed it made a mistake or lied.

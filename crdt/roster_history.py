@@ -1,8 +1,8 @@
 """Statements in causal order, and which of those that contradict each other stand.
 
-Specification: docs/protocol/roster.md. A set of statements is a whole number with a bit
-for each, counted in causal order: what came before a statement, and who contradicts it,
-are then found by a few operations on numbers.
+Specification: docs/protocol/roster.md, circle-roster.md. A set of statements is a whole
+number with a bit for each, counted in causal order: what came before a statement, and
+who contradicts it, are then found by a few operations on numbers.
 
 Rules of conflict:
 
@@ -13,18 +13,38 @@ Rules of conflict:
    no ring is left. Senior is whose addition has fewer statements in the longest line
    before it (of several, the first by others or the last by itself, whichever is the
    earlier); of two such, the smaller device id.
+4. Of more persons than a circle can have, who were invited at the same time, the most
+   junior are not in it while there is no room.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from crdt.circle_rules import MAX_PERSONS, judge_in_circle
 from crdt.ids import DeviceId
 from crdt.keys import device_id
 from crdt.roster_conflicts import NOTHING, bits, standing
-from crdt.roster_rules import Anchor, Fault, Members, applied, judge
+from crdt.roster_rules import (
+    Anchor,
+    CircleAnchor,
+    Fault,
+    Members,
+    applied,
+    judge,
+    readers,
+)
 from crdt.statement import Statement
-from crdt.statement_kinds import Add, Enrol, Epoch, Remove, Rotate
+from crdt.statement_kinds import (
+    CIRCLE_CLIENT_ID,
+    Add,
+    Enrol,
+    Epoch,
+    Found,
+    Leave,
+    Remove,
+    Rotate,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class Order:
 class History:
     """The accepted statements, oldest first, and how they hang together."""
 
-    anchor: Anchor
+    anchor: Anchor | CircleAnchor
     statements: list[Statement] = field(default_factory=list)
     place: dict[bytes, int] = field(default_factory=dict)
     """Place of each statement by its hash."""
@@ -71,6 +91,11 @@ class History:
     _members: dict[int, Members] = field(default_factory=lambda: {NOTHING: {}})
 
     @property
+    def is_of_circle(self) -> bool:
+        """Whether members are persons of a circle, not devices of a space."""
+        return isinstance(self.anchor, CircleAnchor)
+
+    @property
     def everything(self) -> int:
         """The set of all statements."""
         return (1 << len(self.statements)) - 1
@@ -85,12 +110,14 @@ class History:
     def judge(self, statement: Statement) -> Fault | None:
         """Return why a statement whose parents are accepted is not, or None."""
         past = self.known_to(statement.parents)
-        return judge(
-            self.anchor,
-            statement,
-            self.members(past),
-            lambda key_id: bool(self.epoch_starts.get(key_id, NOTHING) & past),
-        )
+        members = self.members(past)
+
+        def is_known(key_id: bytes) -> bool:
+            return bool(self.epoch_starts.get(key_id, NOTHING) & past)
+
+        if isinstance(self.anchor, CircleAnchor):
+            return judge_in_circle(self.anchor, statement, members, is_known)
+        return judge(self.anchor, statement, members, is_known)
 
     def extend(self, statements: Iterable[Statement]) -> dict[bytes, Fault]:
         """Take in what is accepted of statements in causal order; return why not."""
@@ -118,6 +145,8 @@ class History:
                 self._note_addition(place, statement.author, client_id)
             case Add(public_key=public_key, client_id=client_id):
                 self._note_addition(place, device_id(public_key), client_id)
+            case Found():
+                self._note_addition(place, statement.author, CIRCLE_CLIENT_ID)
             case Remove(device=device):
                 self.removals |= bit
                 self.removed[place] = DeviceId(device)
@@ -130,7 +159,8 @@ class History:
     def _note_addition(self, place: int, device: DeviceId, client_id: int) -> None:
         self.added[place] = device
         self.additions[device] |= 1 << place
-        self.by_client_id[client_id] |= 1 << place
+        if not self.is_of_circle:
+            self.by_client_id[client_id] |= 1 << place
 
     def members(self, among: int) -> Members:
         """Return who is in the roster to somebody who knows `among`, a closed set."""
@@ -138,20 +168,57 @@ class History:
         if found is None:
             newest = among.bit_length() - 1
             before = self.past[newest]
-            if among == before | 1 << newest:
+            if among == before | 1 << newest and not self._may_let_in(newest, among):
                 # Nothing contradicts a statement that knows all others.
                 known = self.members(before)
                 found = applied(known, (self.statements[newest],))
             else:
                 standing = self.standing(among)
-                found = applied({}, *map(self.pick, (standing, among ^ standing)))
+                fallen = self._remembered(standing, among ^ standing)
+                found = applied({}, self.pick(standing), self.pick(fallen))
             self._members[among] = found
         return found
+
+    def _remembered(self, standing: int, fallen: int) -> int:
+        """Return the statements that fell whose newcomers are members nevertheless.
+
+        A person is the same for ever in a circle and may be invited again, unless one
+        who may has removed them.
+        """
+        if not self.is_of_circle:
+            return fallen
+        removed = {self.removed[place] for place in bits(standing & self.removals)}
+        return sum(
+            1 << place for place in bits(fallen) if self.added.get(place) in removed
+        )
+
+    def _may_overflow(self, among: int) -> bool:
+        """Whether more may be in a circle than it can have."""
+        if not self.is_of_circle:
+            return False
+        additions = sum(1 for each in self.additions.values() if each & among)
+        return additions > MAX_PERSONS
+
+    def _may_let_in(self, place: int, among: int) -> bool:
+        """Whether the statement at a place may make room for others in a circle."""
+        body = self.statements[place].body
+        return isinstance(body, Leave | Remove) and self._may_overflow(among)
+
+    def _surplus(self, stands: int, among: int) -> int:
+        """Return the additions of those for whom the circle has no room."""
+        if not self._may_overflow(among):
+            return NOTHING
+        present = readers(applied({}, self.pick(stands)))
+        ranked = sorted(present, key=lambda each: self.seniority(each, stands))
+        surplus = NOTHING
+        for device in ranked[MAX_PERSONS:]:
+            surplus |= self.additions[device] & among
+        return surplus
 
     def standing(self, among: int) -> int:
         """Return those of `among` that stand to somebody who knows just these."""
         attackers = self._attackers(among)
-        if not attackers:
+        if not attackers and not self._may_overflow(among):
             return among
 
         def most_junior(ring: int) -> int:
@@ -163,7 +230,14 @@ class History:
                 ),
             )
 
-        return standing(among, attackers, self._needs, most_junior)
+        while True:
+            stands = standing(among, attackers, self._needs, most_junior)
+            surplus = self._surplus(stands, among)
+            if not surplus:
+                return stands
+            for place in bits(surplus):
+                # What founds the circle always stands, so it can stand against them.
+                attackers[place] = attackers.get(place, NOTHING) | 1
 
     def seniority(self, device: DeviceId, among: int) -> tuple[int, DeviceId]:
         """Return what sorts devices in `among` by age, senior first."""
@@ -204,7 +278,7 @@ class History:
 def begun_by(statement: Statement) -> Epoch | None:
     """Return the epoch that a statement begins, or None."""
     body = statement.body
-    return body.epoch if isinstance(body, Enrol | Remove | Rotate) else None
+    return body.epoch if isinstance(body, Enrol | Remove | Rotate | Found) else None
 
 
 def in_causal_order(statements: Iterable[Statement]) -> Order:

@@ -13,19 +13,23 @@ from enum import StrEnum
 from typing import Final, TypeAlias, assert_never
 
 from crdt.chain import EMPTY_CHAIN, ChainHead
-from crdt.ids import DeviceId, SpaceId
+from crdt.ids import CircleId, DeviceId, SpaceId
 from crdt.keys import device_id
 from crdt.statement import Statement
 from crdt.statement_kinds import (
+    CIRCLE_CLIENT_ID,
     Add,
     Enrol,
     Epoch,
     ExtendCut,
+    Found,
     Grant,
+    Leave,
     Remove,
     Rename,
     Role,
     Rotate,
+    Vouch,
 )
 
 MAX_READERS: Final = 128
@@ -45,6 +49,12 @@ class Member:
     is_removed: bool = False
     cut: ChainHead | None = None
     """The last envelope accepted of a removed device; None while it is not removed."""
+    inviter: DeviceId | None = None
+    """Who added it; None if nobody did."""
+    is_vouched: bool = False
+    """Whether a circle's admin says that this person stands on their own."""
+    has_left: bool = False
+    """Whether it is removed by its own word only."""
 
     @property
     def accepted_through(self) -> int | None:
@@ -74,6 +84,7 @@ class Fault(StrEnum):
     """Why a statement is refused, for ever; the value continues "refused: "."""
 
     FOREIGN_SPACE = "it is about another space"
+    FOREIGN_KIND = "it says what is not said of such a roster"
     FOREIGN_PERSON = "another person vouches for the device"
     STRANGER = "its author is no device of this space"
     REMOVED = "its author was removed"
@@ -89,6 +100,13 @@ class Fault(StrEnum):
     WRONG_RECIPIENTS = "the new key is not sealed to exactly those who may read"
     KNOWN_EPOCH = "the epoch is not a new one"
     UNKNOWN_EPOCH = "it names an epoch that its author cannot have known"
+    FOREIGN_CIRCLE = "it is about another circle"
+    NO_MEMBER = "its author is no member of this circle"
+    GONE = "its author left the circle or was removed from it"
+    UNKNOWN_PERSON = "no such person is in the circle"
+    KNOWN_PERSON = "this person is or was in the circle, and nobody comes back"
+    FULL_CIRCLE = "the circle has as many persons as it can have"
+    ONESELF = "nobody removes themselves; leave the circle instead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +115,16 @@ class Anchor:
 
     space: SpaceId
     person_public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CircleAnchor:
+    """What a circle's roster hangs on: the statement that founds it."""
+
+    circle: CircleId
+    """Hash of that statement."""
+    space: SpaceId
+    """Random bytes in all statements of the circle."""
 
 
 def judge(
@@ -114,6 +142,8 @@ def judge(
     body = statement.body
     if isinstance(body, Enrol):
         return _judge_enrolment(anchor, statement.author, body, members)
+    if isinstance(body, Found | Vouch | Leave):
+        return Fault.FOREIGN_KIND
     author = members.get(statement.author)
     if author is None:
         return Fault.STRANGER
@@ -133,7 +163,7 @@ def judge(
         case Remove():
             return _judge_removal(author, body, members, is_known_epoch)
         case Rotate(epoch=epoch):
-            return _judge_epoch(epoch, readers(members), is_known_epoch)
+            return judge_epoch(epoch, readers(members), is_known_epoch)
         case Grant():
             return _judge_grant(body, members, is_known_epoch)
         case _:
@@ -164,10 +194,10 @@ def applied(
         if newcomer is not None:
             nobody = replace(newcomer, is_removed=True, cut=EMPTY_CHAIN)
             after.setdefault(newcomer.device, nobody)
-    for kind in (Remove, ExtendCut, Rename):
+    for kind in (Leave, Remove, ExtendCut, Rename, Vouch):
         for statement in standing:
             if isinstance(statement.body, kind):
-                _apply_change(after, statement.body)
+                _apply_change(after, statement.author, statement.body)
     return after
 
 
@@ -190,25 +220,51 @@ def _newcomer(statement: Statement) -> Member | None:
             client_id=body.client_id,
             name=body.name,
             role=body.role,
+            inviter=statement.author,
+        )
+    if isinstance(body, Found):
+        return Member(
+            device=statement.author,
+            public_key=statement.author_key,
+            hpke_key=body.hpke_key,
+            client_id=CIRCLE_CLIENT_ID,
+            name=body.alias,
+            role=Role.ADMIN,
         )
     return None
 
 
 def _apply_change(
-    members: dict[DeviceId, Member], body: Remove | ExtendCut | Rename
+    members: dict[DeviceId, Member],
+    author: DeviceId,
+    body: Leave | Remove | ExtendCut | Rename | Vouch,
 ) -> None:
-    device = DeviceId(body.device)
-    member = members[device]
     match body:
+        case Leave():
+            device = author
+        case Vouch(member=vouched):
+            device = DeviceId(vouched)
+        case _:
+            device = DeviceId(body.device)
+    member = members.get(device)
+    if member is None:
+        return
+    match body:
+        case Leave():
+            after = replace(member, is_removed=True, has_left=True, cut=EMPTY_CHAIN)
         case Rename(name=name):
-            members[device] = replace(member, name=name)
+            after = replace(member, name=name)
         case Remove(cut=cut):
-            members[device] = replace(
-                member, is_removed=True, cut=_further(member.cut, cut)
-            )
+            further = _further(member.cut, cut)
+            after = replace(member, is_removed=True, has_left=False, cut=further)
         case ExtendCut(cut=cut):
-            if member.is_removed:
-                members[device] = replace(member, cut=_further(member.cut, cut))
+            further = _further(member.cut, cut)
+            after = replace(member, cut=further) if member.is_removed else member
+        case Vouch():
+            after = replace(member, is_vouched=True)
+        case _:
+            assert_never(body)
+    members[device] = after
 
 
 def _further(one: ChainHead | None, other: ChainHead) -> ChainHead:
@@ -256,12 +312,13 @@ def _judge_removal(
     if target.device == author.device:
         return Fault.ITSELF
     remaining = readers(members) - {target.device}
-    return _judge_epoch(body.epoch, remaining, is_known_epoch)
+    return judge_epoch(body.epoch, remaining, is_known_epoch)
 
 
-def _judge_epoch(
+def judge_epoch(
     epoch: Epoch, remaining: set[DeviceId], is_known_epoch: Callable[[bytes], bool]
 ) -> Fault | None:
+    """Return why an epoch cannot begin for those who are to have its key, or None."""
     if {device for device, _ in epoch.sealed} != remaining:
         return Fault.WRONG_RECIPIENTS
     if is_known_epoch(epoch.id):

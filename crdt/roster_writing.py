@@ -1,4 +1,4 @@
-"""Statements that this device makes about who belongs to a space.
+"""Statements that this device makes about who belongs to a space or circle.
 
 Specification: docs/protocol/roster.md. What others would refuse is not written: each
 function raises `ConflictError` with the reason, and nothing has changed.
@@ -13,7 +13,7 @@ from crdt.errors import ConflictError
 from crdt.identity import Identity
 from crdt.ids import DeviceId
 from crdt.roster import Roster
-from crdt.roster_epochs import ends, seal_epoch_key, wrap_epoch_key
+from crdt.roster_epochs import HeldKeys, ends, seal_epoch_key, wrap_epoch_key
 from crdt.roster_rules import Members, readers
 from crdt.space_keys import EpochKey, SpaceKeys, epoch_key
 from crdt.statement import MAX_PARENTS, Applicant, sign_statement
@@ -57,7 +57,7 @@ def enrol(roster: Roster, identity: Identity) -> bytes:
         name=identity.device_name,
         epoch=None,
     )
-    return _stated(roster, identity, body)
+    return stated(roster, identity, body)
 
 
 def add(roster: Roster, identity: Identity, applicant: Applicant, role: Role) -> bytes:
@@ -70,18 +70,18 @@ def add(roster: Roster, identity: Identity, applicant: Applicant, role: Role) ->
         role=role,
         consent=applicant.consent,
     )
-    return _stated(roster, identity, body)
+    return stated(roster, identity, body)
 
 
 def remove(
     roster: Roster,
     identity: Identity,
-    keys: SpaceKeys,
+    keys: HeldKeys,
     device: DeviceId,
     *,
     cut: ChainHead,
     new_epoch_secret: bytes,
-) -> tuple[bytes, SpaceKeys]:
+) -> tuple[bytes, HeldKeys]:
     """Return the statement that removes a device, and the keys with the new epoch.
 
     `cut` is the last envelope that this device holds of it; `new_epoch_secret` is 32
@@ -99,32 +99,34 @@ def remove(
         cut_hash=cut.hash,
         epoch=_epoch(roster, keys, new, remaining),
     )
-    return _stated(roster, identity, body), _with_epoch(keys, new)
+    return stated(roster, identity, body), _with_epoch(keys, new)
 
 
 def rotate(
-    roster: Roster, identity: Identity, keys: SpaceKeys, new_epoch_secret: bytes
-) -> tuple[bytes, SpaceKeys]:
+    roster: Roster, identity: Identity, keys: HeldKeys, new_epoch_secret: bytes
+) -> tuple[bytes, HeldKeys]:
     """Return the statement that begins a new epoch, and the keys with it."""
     new = epoch_key(new_epoch_secret)
     members = roster.members_known_to(_parents(roster))
     body = Rotate(_epoch(roster, keys, new, members))
-    return _stated(roster, identity, body), _with_epoch(keys, new)
+    return stated(roster, identity, body), _with_epoch(keys, new)
 
 
 def grant(
-    roster: Roster, identity: Identity, keys: SpaceKeys, device: DeviceId
+    roster: Roster, identity: Identity, keys: HeldKeys, device: DeviceId
 ) -> bytes:
     """Return the statement that gives a device all epochs that this one can open."""
     member = roster.member(device)
     if member is None:
         raise ConflictError("There is no such device in this space.")
     handed = ends(keys.epochs, roster.epochs)[:MAX_KEYS]
+    if not handed:
+        raise ConflictError("This device has no key that it could hand over.")
     sealed = tuple(
         (epoch.id, seal_epoch_key(keys.space, epoch, member.hpke_key))
         for epoch in handed
     )
-    return _stated(roster, identity, Grant(device, sealed))
+    return stated(roster, identity, Grant(device, sealed))
 
 
 def extend_cut(
@@ -134,12 +136,12 @@ def extend_cut(
 
     For a device that had stored them before it heard of the removal.
     """
-    return _stated(roster, identity, ExtendCut(device, head.sequence, head.hash))
+    return stated(roster, identity, ExtendCut(device, head.sequence, head.hash))
 
 
 def rename(roster: Roster, identity: Identity, device: DeviceId, name: str) -> bytes:
     """Return the statement that a device is called otherwise."""
-    return _stated(roster, identity, Rename(device, name))
+    return stated(roster, identity, Rename(device, name))
 
 
 def _parents(roster: Roster) -> tuple[bytes, ...]:
@@ -148,9 +150,10 @@ def _parents(roster: Roster) -> tuple[bytes, ...]:
     return tuple(heads[:MAX_PARENTS])
 
 
-def _stated(roster: Roster, identity: Identity, body: Body) -> bytes:
+def stated(roster: Roster, identity: Identity, body: Body) -> bytes:
+    """Return the statement of `body` by who knows the roster."""
     if not roster.heads:
-        message = "This device has not heard yet which devices its space has."
+        message = "This device has not heard yet who belongs there."
         raise ConflictError(message)
     statement = sign_statement(
         roster.anchor.space, identity.signing_key(), _parents(roster), body
@@ -161,7 +164,7 @@ def _stated(roster: Roster, identity: Identity, body: Body) -> bytes:
     return statement.encoded
 
 
-def _epoch(roster: Roster, keys: SpaceKeys, new: EpochKey, members: Members) -> Epoch:
+def _epoch(roster: Roster, keys: HeldKeys, new: EpochKey, members: Members) -> Epoch:
     """Return an epoch for those of `members` that may read, and the way back."""
     sealed = tuple(
         (device, seal_epoch_key(keys.space, new, members[device].hpke_key))
@@ -174,7 +177,7 @@ def _epoch(roster: Roster, keys: SpaceKeys, new: EpochKey, members: Members) -> 
     return Epoch(new.id, sealed, previous)
 
 
-def _with_epoch(keys: SpaceKeys, new: EpochKey) -> SpaceKeys:
+def _with_epoch(keys: HeldKeys, new: EpochKey) -> HeldKeys:
     return msgspec.structs.replace(keys, epochs=(*keys.epochs, new))
 
 

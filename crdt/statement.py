@@ -30,6 +30,7 @@ from crdt.statement_kinds import (
     Body,
     Enrol,
     Epoch,
+    Found,
     Grant,
     Hash,
     Id,
@@ -158,7 +159,12 @@ def _is_in_order(wire: _Wire) -> bool:
     """Whether every list is sorted without repetition."""
     lists: list[list[bytes]] = [list(wire.parents)]
     match wire.body:
-        case Enrol(epoch=Epoch() as epoch) | Remove(epoch=epoch) | Rotate(epoch=epoch):
+        case (
+            Enrol(epoch=Epoch() as epoch)
+            | Remove(epoch=epoch)
+            | Rotate(epoch=epoch)
+            | Found(epoch=epoch)
+        ):
             lists += [[key for key, _ in epoch.sealed]]
             lists += [[key for key, _ in epoch.previous]]
         case Grant(keys=keys):
@@ -171,7 +177,9 @@ def _is_in_order(wire: _Wire) -> bool:
 def _verify_body(wire: _Wire) -> None:
     """Check what else was signed, and names; the author's signature fits already."""
     body = wire.body
-    is_founding = isinstance(body, Enrol) and body.epoch is not None
+    is_founding = isinstance(body, Found) or (
+        isinstance(body, Enrol) and body.epoch is not None
+    )
     if is_founding == bool(wire.parents):
         detail = "A statement contradicts itself about being the first."
         raise MalformedError(detail)
@@ -190,6 +198,9 @@ def _verify_body(wire: _Wire) -> None:
             verify_signature(Domain.CONSENT, add.public_key, add.consent, message)
         case Rename(name=name):
             _verify_name(name)
+        case Found(name=name, alias=alias):
+            _verify_name(name)
+            _verify_name(alias)
         case Remove(cut=cut) if (cut.sequence == 0) != (cut.hash == NO_HASH):
             detail = "A statement contradicts itself about a device's last envelope."
             raise MalformedError(detail)

@@ -1,7 +1,8 @@
-"""What can be stated about who belongs to a space.
+"""What can be stated about who belongs to a space or circle.
 
-Specification: docs/protocol/roster.md. Each kind has a number, its tag; limits of sizes
-and counts are part of the types, so that they hold before anything else looks.
+Specification: docs/protocol/roster.md, circle-roster.md. Each kind has a number, its
+tag; limits of sizes and counts are part of the types, so that they hold before anything
+else looks.
 """
 
 from enum import StrEnum
@@ -21,6 +22,8 @@ from crdt.keys import (
 
 MAX_RECIPIENTS: Final = 256
 """To how many devices one statement seals a key, so how many may be able to read."""
+CIRCLE_CLIENT_ID: Final = 1
+"""Stands for persons of a circle where a device of a space has its client id."""
 MAX_KEYS: Final = 64
 """How many epoch keys one statement hands over."""
 
@@ -167,4 +170,33 @@ class Rename(
     name: str
 
 
-Body: TypeAlias = Enrol | Add | Remove | Rotate | Grant | ExtendCut | Rename
+class Found(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=7
+):
+    """The author begins a circle and is its first member."""
+
+    name: str
+    preset: Annotated[int, msgspec.Meta(ge=0, le=1)]
+    """By which numbers it is found what resonates: 0 strict, 1 broad."""
+    alias: str
+    hpke_key: PublicKey
+    epoch: Epoch
+
+
+class Vouch(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=8
+):
+    """A member is somebody of their own, whoever invited them."""
+
+    member: Id
+
+
+class Leave(
+    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, tag=9
+):
+    """The author goes, for good."""
+
+
+Body: TypeAlias = (
+    Enrol | Add | Remove | Rotate | Grant | ExtendCut | Rename | Found | Vouch | Leave
+)

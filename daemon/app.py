@@ -31,6 +31,8 @@ from daemon.api.routes import ROUTES
 from daemon.api.server import ApiServer
 from daemon.api.service import Service
 from daemon.api.state import VERSION
+from daemon.circles.circles import Circles
+from daemon.circles.graph_side import Graph, Joined, joining_graph
 from daemon.config import Config, load_config
 from daemon.event_log import EventLog
 from daemon.home import RunRecord, announced, api_token, has_store, locked
@@ -211,17 +213,14 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
         held, owner, watchers = opened.held, opened.owner, opened.watchers
         live = LiveBodies(_body_store(opened), _monotonic_ms)
         watchers.live_bodies = await parts.enter_async_context(live)
-        peering = open_peering(
-            parts,
-            Base(home, key, held, opened.database, owner, _clocks()),
-            config.ice,
-            live,
-        )
+        base = Base(home, key, held, opened.database, owner, _clocks())
+        peering = open_peering(parts, base, config.ice, live)
         watchers.mesh = peering.mesh
         meaning, thoughts = await open_meaning(
             parts, opened.database, owner, config, _clocks()
         )
         watchers.meaning = meaning
+        joined = await _joined(parts, opened, meaning, peering.circles)
         yield Service(
             home=home,
             token=api_token(home),
@@ -232,6 +231,9 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             live_bodies=live,
             meaning=meaning,
             thoughts=thoughts,
+            circles=peering.circles,
+            publishing=joined.publishing,
+            bridge=joined.bridge,
             reader=opened.reader,
             slow_reader=opened.slow_reader,
             threads=opened.threads,
@@ -244,6 +246,20 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             started_ms=started_ms,
             snapshot=_snapshots(opened),
         )
+
+
+async def _joined(
+    parts: AsyncExitStack, opened: _Opened, meaning: Meaning, circles: Circles
+) -> Joined:
+    """Join circles to the graph and to what texts mean; `parts` ends it."""
+    graph = Graph(opened.owner, opened.slow_reader, opened.threads)
+    events = opened.watchers.events
+    joined = await parts.enter_async_context(
+        joining_graph(graph, meaning, _wall_ms, lambda: events.is_followed)
+    )
+    circles.on_change = joined.changed
+    circles.on_open = joined.checkers.changed
+    return joined
 
 
 def _snapshots(opened: _Opened) -> Callable[[], GraphSnapshot]:

@@ -41,6 +41,12 @@ class EventLog:
         self.last = last
         self._held: deque[Event] = deque(maxlen=CAPACITY)
         self._grown = asyncio.Event()
+        self._watchers = 0
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody follows the events now."""
+        return self._watchers > 0
 
     def extend(self, first: int, events: Sequence[Event]) -> None:
         """Add events, the first of which has number `first`."""
@@ -54,6 +60,14 @@ class EventLog:
 
     async def follow(self, after: int) -> AsyncIterator[Numbered]:
         """Yield every event behind number `after`, for ever."""
+        self._watchers += 1
+        try:
+            async for numbered in self._follow(after):
+                yield numbered
+        finally:
+            self._watchers -= 1
+
+    async def _follow(self, after: int) -> AsyncIterator[Numbered]:
         place = after if 0 <= after <= self.last else self.last
         if after > self.last:
             yield Numbered(place, Lost(0, after))

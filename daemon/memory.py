@@ -30,6 +30,11 @@ def release_memory() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
+    return_free_memory()
+
+
+def return_free_memory() -> None:
+    """Return to the system what the C library holds and nobody uses."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

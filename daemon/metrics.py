@@ -25,12 +25,19 @@ class Metrics:
     started: float = field(default_factory=time.monotonic)
 
 
-def exposition(metrics: Metrics, gauges: Mapping[str, float]) -> str:
-    """Return all figures; `gauges` are those measured at this moment."""
-    return "".join(_lines(metrics, gauges))
+def exposition(
+    metrics: Metrics, gauges: Mapping[str, float], circle_refusals: Mapping[str, int]
+) -> str:
+    """Return all figures; `gauges` are those measured at this moment.
+
+    `circle_refusals` counts by reason what circles did not take.
+    """
+    return "".join(_lines(metrics, gauges, circle_refusals))
 
 
-def _lines(metrics: Metrics, gauges: Mapping[str, float]) -> Iterator[str]:
+def _lines(
+    metrics: Metrics, gauges: Mapping[str, float], circle_refusals: Mapping[str, int]
+) -> Iterator[str]:
     yield "# HELP fractality_requests_total Requests answered, by route and status.\n"
     yield "# TYPE fractality_requests_total counter\n"
     for (method, route, status), count in sorted(metrics.requests.items()):
@@ -38,6 +45,12 @@ def _lines(metrics: Metrics, gauges: Mapping[str, float]) -> Iterator[str]:
             f'fractality_requests_total{{method="{method}",route="{route}",'
             f'status="{status}"}} {count}\n'
         )
+    if circle_refusals:
+        name = "fractality_circle_refused_total"
+        yield f"# HELP {name} Records of circles that were not taken, by reason.\n"
+        yield f"# TYPE {name} counter\n"
+        for reason, count in sorted(circle_refusals.items()):
+            yield f'{name}{{reason="{reason}"}} {count}\n'
     counters = {"commits": metrics.commits, "events": metrics.events}
     for name, count in counters.items():
         yield f"# TYPE fractality_{name}_total counter\n"

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +14,10 @@ from crdt.envelope_reader import EnvelopeReader
 from crdt.ids import DeviceId, NodeKey
 from crdt.key_sources import StoreKey
 from daemon.admitting import RosterAdmission
+from daemon.circles.circles import Circles
+from daemon.circles.entering import Ways
+from daemon.circles.shelf import OwnerShelf
+from daemon.circles.taking_part import Means
 from daemon.joining import HANDLER_NAME
 from daemon.joining_home import HomeJoiner
 from daemon.live.bodies import LiveBodies
@@ -56,6 +60,7 @@ class Peering:
     notices: Notices
     pairing: Pairing
     joiner: HomeJoiner
+    circles: Circles
     port: int
     """Where the endpoint listens, once it does."""
 
@@ -64,9 +69,14 @@ class Peering:
         """Listen for other devices; be seen on the local network if that is wanted."""
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.mesh)
-            handlers = {HANDLER_NAME: self.pairing.answer, **self.mesh.handlers}
+            self.circles.pause(is_paused=self.mesh.view.is_paused)
+            await stack.enter_async_context(self.circles)
+            handlers = self.circles.handlers(
+                {HANDLER_NAME: self.pairing.answer, **self.mesh.handlers}
+            )
             endpoint = await stack.enter_async_context(Endpoint(port, handlers))
             self.port = self.mesh.whereabouts.peer_port = endpoint.port
+            self.circles.look()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             telling = self.notices.run(self.base.owner, self.overview)
             stack.callback(tasks.create_task(telling).cancel)
@@ -124,8 +134,32 @@ def open_peering(
         randomness=clocks.randomness,
     )
     joiner = HomeJoiner(base.home, base.key, base.owner, nearby_ways(), clocks.wall_ms)
-    peering = Peering(base, mesh, overview, notices, pairing, joiner, port=0)
+    circles = mesh.circles = _circles(base, servers, mesh, lambda: peering.port)
+    peering = Peering(base, mesh, overview, notices, pairing, joiner, circles, port=0)
     return peering
+
+
+def _circles(
+    base: Base, servers: IceServers, mesh: Mesh, port: Callable[[], int]
+) -> Circles:
+    """Return the circles of this person, none of them open yet."""
+
+    def announce() -> None:
+        for announcement in circles.announcements():
+            mesh.say(announcement)
+
+    circles = Circles(
+        base.held.identity,
+        OwnerShelf(base.owner),
+        Means(
+            clocks=base.clocks,
+            servers=servers,
+            addresses=lambda: own_addresses(port()) if port() else (),
+            announce=announce,
+        ),
+        ways=Ways(base.clocks.randomness),
+    )
+    return circles
 
 
 def _mesh_parts(parts: AsyncExitStack, base: Base, servers: IceServers) -> Parts:

@@ -101,10 +101,12 @@ class Switchboard:
         *,
         servers: IceServers | None = None,
         refused: Callable[[PeerError], None] = lambda error: None,
+        answering: Callable[[DeviceId], None] = lambda peer: None,
         wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """Take who we are, the roster, and whom to tell why an offer was dropped.
 
+        `answering` is told whose offer is being answered, before there is a link.
         `wall_ms` is the time of day, as offers carry it.
         """
         tune()
@@ -113,6 +115,7 @@ class Switchboard:
         self._member = member
         self._servers = servers or IceServers()
         self._refused = refused
+        self._on_answer = answering
         self._wall_ms = wall_ms
         self._certificate = new_certificate()
         turn = self._servers.turn
@@ -196,6 +199,7 @@ class Switchboard:
         peer = offer.sender.device
         if not await self._gives_way(peer) or len(self._answering) >= MAX_ANSWERING:
             return None
+        self._on_answer(peer)
         connection = await self._gather(is_offerer=False)
         # An offer after an offer: the peer has given up the one before.
         earlier, self._answering[peer] = self._answering.get(peer), connection

@@ -8,10 +8,13 @@ from aiohttp import web
 from consensus.errors import EmbeddingError
 from crdt.fusion import fused
 from crdt.graph_reader import Hit, Moving
+from crdt.ids import CircleId
 from crdt.records import Node
 from daemon.api import shapes
 from daemon.api.nodes import document
 from daemon.api.routing import Call, json_response
+from daemon.circles.following import Standing
+from daemon.circles.movement import Movement
 from daemon.interchange.timestamps import format_time
 from daemon.meaning.meaning import Question
 
@@ -19,6 +22,7 @@ HYBRID_SECONDS: Final = 1.5
 """For how long a search that also has words to go by waits for the model."""
 VECTOR_SECONDS: Final = 60.0
 _WINDOW_MS: Final = {"h": 3_600_000, "d": 86_400_000}
+_ONE: Final = 10_000
 _FUSED: Final = 100
 """Length of the rankings that become one, if no more is asked for."""
 
@@ -34,7 +38,7 @@ async def search(call: Call) -> web.Response:
             hits = [
                 shapes.SearchHit(document(call, node), near, near, None)
                 for node, near in await call.service.meaning.nearest(
-                    question, query.limit, query.type
+                    question, query.limit, query.type, query.network
                 )
             ]
         case "hybrid":
@@ -46,7 +50,7 @@ async def get_resonant(call: Call) -> web.Response:
     """Answer the nodes that mean nearly what a node does, nearest first."""
     query: shapes.ResonantQuery = call.query
     found = await call.service.meaning.resonant(
-        call.path["key"], query.limit, query.threshold
+        call.path["key"], query.limit, query.threshold, query.network
     )
     return json_response(
         [shapes.Resonance(document(call, node), near) for node, near in found]
@@ -62,7 +66,17 @@ async def get_patterns(call: Call) -> web.Response:
         lambda reader: reader.patterns(window_ms, now_ms)
     )
     items = [await _pattern(call, each) for each in moving[: query.limit]]
-    return json_response(shapes.PatternList(items, None, query.window, asked))
+    moved = [
+        _movement(call, circle.id, standing, movement)
+        for circle in call.service.circles.all()
+        if circle.is_active
+        for standing, movement in await call.service.bridge.movements(
+            circle, window_ms, now_ms
+        )
+    ]
+    return json_response(
+        shapes.PatternList(items, None, query.window, asked, moved[: query.limit])
+    )
 
 
 async def get_regions(call: Call) -> web.Response:
@@ -74,6 +88,23 @@ async def get_regions(call: Call) -> web.Response:
         for central, keys in await call.service.meaning.regions()
     ]
     return json_response(shapes.RegionList(items, None))
+
+
+def _movement(
+    call: Call, circle: CircleId, standing: Standing, movement: Movement
+) -> shapes.ConsensusMovement:
+    return shapes.ConsensusMovement(
+        circle=circle.hex(),
+        key=standing.key.hex(),
+        label=standing.label,
+        pattern=movement.kind,
+        since=format_time(movement.since_ms),
+        contributors_before=movement.before.contributor_count,
+        contributors=movement.after.contributor_count,
+        score_before=movement.before.score / _ONE,
+        score=movement.after.score / _ONE,
+        linked=list(call.service.bridge.placement.linked(circle, standing.key)),
+    )
 
 
 async def _pattern(call: Call, moving: Moving) -> shapes.PatternDocument:
@@ -104,6 +135,7 @@ async def _worded(call: Call, limit: int, *, all_words: bool = False) -> list[Hi
             limit=limit,
             now_ms=call.service.wall_ms(),
             node_type=query.type,
+            network=query.network,
             all_words=all_words,
         )
     )
@@ -130,7 +162,7 @@ async def _by_both(call: Call) -> list[shapes.SearchHit]:
     except EmbeddingError:
         return _by_words(call, await _worded(call, query.limit))
     worded = await _worded(call, size, all_words=True)
-    meant = await service.meaning.nearest(question, size, query.type)
+    meant = await service.meaning.nearest(question, size, query.type, query.network)
     nodes: dict[str, Node] = {hit.node.key: hit.node for hit in worded}
     nodes |= {node.key: node for node, _ in meant}
     now_ms = service.wall_ms()

@@ -17,8 +17,18 @@ _SAFE: Final = frozenset({"GET"})
 WITHOUT_RECEIPT: Final = frozenset(
     {
         "/v1/batch",
+        "/v1/circles",
+        "/v1/circles/join",
+        "/v1/circles/{id}",
+        "/v1/circles/{id}/consensus/{key}/integrate",
+        "/v1/circles/{id}/consensus/{key}/vote",
+        "/v1/circles/{id}/contributions/{key}",
+        "/v1/circles/{id}/invites",
+        "/v1/circles/{id}/members/{person}",
+        "/v1/circles/{id}/members/{person}/vouch",
         "/v1/devices/{id}",
         "/v1/import",
+        "/v1/networks/{name}",
         "/v1/pairing",
         "/v1/pairing/join",
         "/v1/peers",

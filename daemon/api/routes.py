@@ -14,10 +14,13 @@ from daemon.api import (
     pairing,
     shapes,
     state,
+    thought_shapes,
     thoughts,
     tickets,
     transfer,
 )
+from daemon.api.circle_routes import CIRCLE_ROUTES
+from daemon.api.network_routes import NETWORK_ROUTES
 from daemon.api.routing import Route
 
 GET, PUT, POST = HTTPMethod.GET, HTTPMethod.PUT, HTTPMethod.POST
@@ -186,6 +189,7 @@ ROUTES: Final = (
         {101: None},
         takes_ticket=True,
     ),
+    *NETWORK_ROUTES,
     Route(
         GET,
         "/v1/path",
@@ -250,8 +254,8 @@ ROUTES: Final = (
         "Say a thought",
         thoughts.post_thought,
         shapes.NoQuery,
-        {201: shapes.ThoughtDocument},
-        body=shapes.ThoughtContent,
+        {201: thought_shapes.ThoughtDocument},
+        body=thought_shapes.ThoughtContent,
     ),
     Route(
         GET,
@@ -259,7 +263,7 @@ ROUTES: Final = (
         "What a thought resonates with",
         thoughts.get_thought,
         shapes.NoQuery,
-        {200: shapes.ThoughtDocument},
+        {200: thought_shapes.ThoughtDocument},
     ),
     Route(
         GET,
@@ -378,4 +382,5 @@ ROUTES: Final = (
         {200: devices.SyncAnswer},
         body=devices.SyncWish,
     ),
+    *CIRCLE_ROUTES,
 )

@@ -12,6 +12,9 @@ from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
 from crdt.key_sources import Source
+from daemon.circles.bridge import Bridge
+from daemon.circles.ports import CirclesPort
+from daemon.circles.publishing import Publishing
 from daemon.event_log import EventLog
 from daemon.live.bodies import LiveBodies
 from daemon.meaning.meaning import Meaning
@@ -40,6 +43,9 @@ class Service:
     live_bodies: LiveBodies
     meaning: Meaning
     thoughts: Thoughts
+    circles: CirclesPort
+    publishing: Publishing
+    bridge: Bridge
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader

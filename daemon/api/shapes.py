@@ -50,17 +50,6 @@ class PulseContent(Request, frozen=True):
     energy: float = 1.0
 
 
-class ThoughtContent(Request, frozen=True):
-    """A thought, and where it belongs."""
-
-    text: str
-    key: str | None = None
-    """By default one that is made from the text."""
-    parent: str | None = None
-    circle: str | None = None
-    publish: bool | Literal["always"] = False
-
-
 class NoQuery(Request, frozen=True):
     """Any route on a space."""
 
@@ -83,6 +72,7 @@ class NodesQuery(Request, frozen=True):
     trash: bool = False
     limit: Limit = DEFAULT_LIMIT
     cursor: str | None = None
+    network: str | None = None
     space: str | None = None
 
 
@@ -104,6 +94,8 @@ class NeighboursQuery(Request, frozen=True):
     direction: Literal["in", "out", "both"] = "both"
     type: str | None = None
     limit: Limit = DEFAULT_LIMIT
+    order: Literal["distance", "energy"] = "distance"
+    network: str | None = None
     space: str | None = None
 
 
@@ -113,6 +105,7 @@ class PathQuery(Request, frozen=True):
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
     max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    network: str | None = None
     space: str | None = None
 
 
@@ -123,6 +116,7 @@ class SearchQuery(Request, frozen=True):
     mode: Literal["hybrid", "text", "vector"] = "hybrid"
     type: str | None = None
     limit: Limit = 20
+    network: str | None = None
     space: str | None = None
 
 
@@ -131,6 +125,7 @@ class ResonantQuery(Request, frozen=True):
 
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     limit: Limit = 20
+    network: str | None = None
     space: str | None = None
 
 
@@ -148,6 +143,15 @@ class StreamQuery(Request, frozen=True):
     since: str | None = None
     until: str | None = None
     bucket: Literal["raw", "hour", "day"] = "raw"
+    limit: Limit = 1000
+    space: str | None = None
+
+
+class DaysQuery(Request, frozen=True):
+    """Which part of a network's history."""
+
+    since: str | None = None
+    until: str | None = None
     limit: Limit = 1000
     space: str | None = None
 
@@ -186,6 +190,7 @@ class NodeDocument(msgspec.Struct, frozen=True):
     version: int
     sync: Replication
     consensus: list[str]
+    """Keys of the consensus nodes that it is part of or linked with, as last seen."""
     body: bool
     deleted_at: str | msgspec.UnsetType = msgspec.UNSET
     """Only for a node in the trash."""
@@ -222,13 +227,17 @@ class Neighbour(msgspec.Struct, frozen=True):
 
     node: NodeDocument
     distance: int
+    score: float | msgspec.UnsetType = msgspec.UNSET
+    """By energy: its ATP times the strength of its link."""
 
 
 class NeighbourList(msgspec.Struct, frozen=True):
-    """Nodes near a node, nearest first."""
+    """Nodes near a node, the nearest or the most energetic first."""
 
     items: list[Neighbour]
     next: str | None
+    complete: bool = True
+    """By energy: whether all nodes in reach were looked at."""
 
 
 class PathDocument(msgspec.Struct, frozen=True):
@@ -257,23 +266,6 @@ class Resonance(msgspec.Struct, frozen=True):
     """0 to 1."""
 
 
-class ThoughtDocument(msgspec.Struct, frozen=True):
-    """A thought, and what is known of it by now."""
-
-    node: NodeDocument
-    resonance: float | None
-    """The best among the person's other nodes, 0 to 1; null until it is known."""
-    wisdom: list[Any] | None
-    """What circles think near it; null until it is known."""
-    job: str
-    """Where to ask for more: `GET /v1/thoughts/{job}`."""
-    nearest: str | None
-    """Key of the node with the best resonance."""
-    done: bool
-    cause: str | None
-    """Why nothing more will be known."""
-
-
 class PatternDocument(msgspec.Struct, frozen=True):
     """A node that rises, falls or bursts, with the figures behind that."""
 
@@ -295,6 +287,22 @@ class PatternDocument(msgspec.Struct, frozen=True):
     """Key of that node."""
 
 
+class ConsensusMovement(msgspec.Struct, frozen=True):
+    """A consensus node that rises, falls or bursts, with the figures behind that."""
+
+    circle: str
+    key: str
+    label: str
+    pattern: Literal["rising", "falling", "burst"]
+    since: str
+    contributors_before: int
+    contributors: int
+    score_before: float
+    score: float
+    linked: list[str]
+    """The person's nodes that stand with it: what of it is alive here."""
+
+
 class PatternList(msgspec.Struct, frozen=True):
     """What moves in a graph, the least likely by chance first."""
 
@@ -304,6 +312,9 @@ class PatternList(msgspec.Struct, frozen=True):
     asked: int
     """Questions that were asked of histories: at most one in a hundred answers is
     chance, however many they are."""
+    consensus: list[ConsensusMovement] = []
+    """Consensus nodes that move, those with most people first: differences with their
+    figures, not told from chance."""
 
 
 class RegionDocument(msgspec.Struct, frozen=True):
@@ -326,12 +337,15 @@ class RegionList(msgspec.Struct, frozen=True):
 
 
 class StreamPoint(msgspec.Struct, frozen=True):
-    """A moment in a node's history."""
+    """A moment in a node's history; of an hour or a day, the mean over it."""
 
     time: str
     atp: float
     attention: float
+    """How much of a person's attention it had, 0 to 1 (docs/energy.md)."""
     type: str
+    count: int
+    """How often it happened; more than once in an hour or a day."""
 
 
 class StreamDocument(msgspec.Struct, frozen=True):
@@ -341,9 +355,9 @@ class StreamDocument(msgspec.Struct, frozen=True):
 
 
 def node_document(
-    node: NodeRecord, atp: float, replication: Replication
+    node: NodeRecord, atp: float, replication: Replication, consensus: list[str]
 ) -> NodeDocument:
-    """Return a node as the API shows it."""
+    """Return a node as the API shows it; `consensus` are keys of consensus nodes."""
     return NodeDocument(
         node.key,
         node.label,
@@ -355,7 +369,7 @@ def node_document(
         format_time(node.updated_ms),
         node.version,
         replication,
-        [],
+        consensus,
         node.has_body,
         msgspec.UNSET if node.deleted_ms is None else format_time(node.deleted_ms),
     )

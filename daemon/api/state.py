@@ -1,6 +1,7 @@
 """Routes that tell how the daemon is: health, status, figures, events."""
 
 import asyncio
+from collections import Counter
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
@@ -13,6 +14,8 @@ from crdt.digest import format_digest
 from crdt.errors import InvalidError
 from crdt.ids import format_id
 from daemon import metrics
+from daemon.api.circle_shapes import CircleDocument
+from daemon.api.circles import circle_documents
 from daemon.api.devices import DeviceDocument, device_document
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response
@@ -70,7 +73,7 @@ class Status(msgspec.Struct, frozen=True):
     at_rest: AtRest
     spaces: list[SpaceStatus]
     embeddings: EmbeddingStatus
-    circles: list[Any]
+    circles: list[CircleDocument]
     relay: dict[str, Any]
 
 
@@ -118,7 +121,7 @@ async def get_status(call: Call) -> web.Response:
             embeddings=EmbeddingStatus(
                 embedding.state, embedding.model, embedding.queued, embedding.cause
             ),
-            circles=[],
+            circles=await circle_documents(call),
             relay={"state": "off"},
         )
     )
@@ -137,8 +140,11 @@ async def get_metrics(call: Call) -> web.Response:
         "sync_pending_envelopes": service.devices.pending(),
         "sync_stalls": service.mesh.view.stalls,
     }
+    refusals = Counter[str]()
+    for circle in service.circles.all():
+        refusals.update(circle.refusals)
     return web.Response(
-        text=metrics.exposition(service.metrics, gauges),
+        text=metrics.exposition(service.metrics, gauges, refusals),
         headers={"Content-Type": metrics.CONTENT_TYPE},
     )
 

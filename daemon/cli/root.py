@@ -13,9 +13,13 @@ import click
 
 from crdt.errors import FractalityError
 from daemon.cli.commands import (
+    circles,
     completion,
+    consensus,
+    demonstrating,
     device,
     devices,
+    networks,
     observing,
     pairing,
     reading,
@@ -45,8 +49,17 @@ SECTIONS: Final = {
         reading.resonant,
         reading.neighbours,
         reading.path,
+        networks.networks,
     ),
-    "Consensus": (verifying.verify,),
+    "Circles": (
+        circles.circle,
+        consensus.publish,
+        consensus.withdraw,
+        consensus.consensus,
+        consensus.vote,
+        consensus.integrate,
+        verifying.verify,
+    ),
     "Files": (
         transfer.import_file,
         transfer.export,
@@ -71,6 +84,7 @@ SECTIONS: Final = {
         observing.token,
         device.service,
         completion.completion,
+        demonstrating.demo,
     ),
 }
 

@@ -26,6 +26,7 @@ from crdt.committed import Committed
 from crdt.embeddings import Model
 from crdt.meaning_reader import MeaningReader
 from crdt.records import Node
+from daemon.circles.preview import Embedded
 from daemon.meaning.catching_up import PROGRESS, CatchingUp
 from daemon.owner import Owner
 
@@ -86,7 +87,7 @@ class Meaning:
         self._off_cause = cause_if_none if folder is None else None
         self._folder = folder
         self._former: tuple[bytes, Embedder] | None = None
-        self._asked: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._asked: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
         self._parts = AsyncExitStack()
         self._catching_up: CatchingUp | None = None
         if folder is not None:
@@ -115,6 +116,17 @@ class Meaning:
             raise NoModelError(self._off_cause)
         return self._catching_up.embedder
 
+    async def present_tag(self) -> bytes | None:
+        """Return the tag of the model that makes new vectors, None without one."""
+        return None if self._catching_up is None else await self._catching_up.tag()
+
+    async def in_background(self, texts: Sequence[str]) -> list[bytes]:
+        """Return texts as vectors of the model that makes new ones, when it has time.
+
+        Raises an `EmbeddingError`.
+        """
+        return await self.embedder.embed(texts)
+
     def committed(self, committed: Committed) -> None:
         """Take note of a commit, which may have queued texts."""
         is_ours = all(each.type == PROGRESS for each in committed.events)
@@ -134,8 +146,8 @@ class Meaning:
         if self._catching_up is None:
             return Standing("off", tag, queued, self._off_cause)
         life = self._catching_up.embedder.life
-        state: str = life.state
-        if life.state is State.READY and queued:
+        state: str = self._catching_up.embedder.state
+        if state == State.READY and queued:
             state = "embedding"
         return Standing(state, tag, queued, life.cause)
 
@@ -146,7 +158,7 @@ class Meaning:
         model = await self.read(MeaningReader.answering_model)
         if model is None:
             raise NoModelError(self._catching_up.embedder.life.cause or NOT_YET)
-        place = (model.number, text)
+        place = (model.tag, text)
         if place in self._asked:
             self._asked.move_to_end(place)
             return Question(self._asked[place], model.number)
@@ -163,8 +175,27 @@ class Meaning:
             self._asked.popitem(last=False)
         return Question(vector, model.number)
 
+    async def embedded(self, text: str, patience_seconds: float) -> Embedded:
+        """Return a text as a vector of the model that makes new ones.
+
+        Raises `EmbeddingError` why that is not known.
+        """
+        embedder = self.embedder
+        try:
+            async with asyncio.timeout(patience_seconds):
+                (vector,) = await embedder.embed([text], is_urgent=True)
+        except TimeoutError:
+            raise NoModelError(_TOO_LONG) from None
+        if embedder.life.tag is None:
+            raise NoModelError(embedder.life.cause or NOT_YET)
+        return Embedded(vector, embedder.life.tag)
+
     async def nearest(
-        self, question: Question, limit: int, node_type: str | None = None
+        self,
+        question: Question,
+        limit: int,
+        node_type: str | None = None,
+        network: str | None = None,
     ) -> list[tuple[Node, float]]:
         """Return (node, resonance) of the nodes nearest in meaning, best first."""
         return await self.read(
@@ -173,6 +204,7 @@ class Meaning:
                 model=question.model,
                 limit=limit,
                 node_type=node_type,
+                network=network,
             )
         )
 
@@ -185,14 +217,16 @@ class Meaning:
         )
 
     async def resonant(
-        self, key: str, limit: int, threshold: float
+        self, key: str, limit: int, threshold: float, network: str | None = None
     ) -> list[tuple[Node, float]]:
         """Return the nodes nearest in meaning to a node, best first.
 
         Raises `NotFoundError`, or `NoModelError` while its vector is not known.
         """
         found = await self.read(
-            lambda reader: reader.resonant(key, limit=limit, threshold=threshold)
+            lambda reader: reader.resonant(
+                key, limit=limit, threshold=threshold, network=network
+            )
         )
         if found is None:
             raise NoModelError((await self.standing()).cause or NOT_YET)

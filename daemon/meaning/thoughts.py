@@ -7,15 +7,18 @@ anybody is told of it; what is lost with a restart is a figure that can be asked
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from consensus.errors import EmbeddingError
 from crdt.database import Connection
 from crdt.errors import FractalityError, NotFoundError
 from crdt.events import Event
+from crdt.ids import CircleId
 from crdt.replica import Replica
+from daemon.circles.thinking import Considered
 from daemon.meaning.meaning import Meaning
 from daemon.owner import Owner
 
@@ -27,16 +30,24 @@ PATIENCE_SECONDS: Final = 120.0
 MOST_JOBS: Final = 1_000
 _JOB_BYTES: Final = 9
 
+Consider: TypeAlias = Callable[[], Awaitable[Considered]]
+"""Finds out what a circle has to a thought."""
+
 
 @dataclass(slots=True)
 class Job:
     """What is known of one thought."""
 
     key: str
+    circle: CircleId | None = None
+    """The circle that it was said to."""
     resonance: float | None = None
-    """Best among the person's other nodes, 0 to 1; None until it is known."""
+    """Best among the person's other nodes, and what others contributed to the circle if
+    one was named, 0 to 1; None until it is known."""
     nearest: str | None = None
-    """Key of that node."""
+    """Key of the node of these that is nearest."""
+    considered: Considered | None = None
+    """What the circle has to it, once that is known."""
     cause: str | None = None
     """Why nothing more will be known, in words for a person."""
     is_done: bool = False
@@ -55,13 +66,22 @@ class Thoughts:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def follow(self, key: str, text: str) -> str:
-        """Begin to find out what a thought resonates with; return the id of the job."""
+    def follow(
+        self,
+        key: str,
+        text: str,
+        circle: CircleId | None = None,
+        consider: Consider | None = None,
+    ) -> str:
+        """Begin to find out what a thought resonates with; return the id of the job.
+
+        `consider` finds out what the circle has to it.
+        """
         name = self._randomness(_JOB_BYTES).hex()
-        job = self._jobs[name] = Job(key)
+        job = self._jobs[name] = Job(key, circle)
         if len(self._jobs) > MOST_JOBS:
             self._jobs.popitem(last=False)
-        task = asyncio.create_task(self._find_out(job, text))
+        task = asyncio.create_task(self._find_out(job, text, consider))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return name
@@ -78,15 +98,16 @@ class Thoughts:
         for task in self._tasks:
             task.cancel()
 
-    async def _find_out(self, job: Job, text: str) -> None:
+    async def _find_out(self, job: Job, text: str, consider: Consider | None) -> None:
         try:
-            question = await self._meaning.question(text, PATIENCE_SECONDS)
-            found = await self._meaning.nearest(question, 2)
-            others = [(node.key, near) for node, near in found if node.key != job.key]
-            if others:
-                job.nearest, job.resonance = others[0]
+            if consider is None:
+                await self._resonate(job, text)
             else:
-                job.resonance = 0.0
+                # A graph of which nothing is embedded yet keeps no circle from it.
+                with suppress(EmbeddingError):
+                    await self._resonate(job, text)
+                job.considered = await consider()
+                job.resonance = max(job.resonance or 0.0, job.considered.resonance)
             await self._owner.run(self._tell(job))
         except EmbeddingError as error:
             job.cause = str(error)
@@ -95,6 +116,15 @@ class Thoughts:
             logger.warning("a thought was left alone: %s", type(error).__name__)
         finally:
             job.is_done = True
+
+    async def _resonate(self, job: Job, text: str) -> None:
+        question = await self._meaning.question(text, PATIENCE_SECONDS)
+        found = await self._meaning.nearest(question, 2)
+        others = [(node.key, near) for node, near in found if node.key != job.key]
+        if others:
+            job.nearest, job.resonance = others[0]
+        else:
+            job.resonance = 0.0
 
     def _tell(self, job: Job) -> Callable[[Replica], None]:
         """Return what makes the event of a job durable and tells it."""

@@ -91,6 +91,11 @@ class Links:
         """The devices to which there is a link."""
         return frozenset(self._open)
 
+    @property
+    def wanted(self) -> frozenset[DeviceId]:
+        """The devices to which there should be a link."""
+        return self._policy.wanted
+
     def take_reached(self) -> dict[DeviceId, Address]:
         """Return at which addresses devices were reached since the last call."""
         reached, self._reached = self._reached, {}

@@ -7,13 +7,13 @@ is told of them follow.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias
 
 from crdt.committed import Committed
 from crdt.envelope_reader import EnvelopeReader
@@ -68,6 +68,25 @@ class Parts:
     servers: IceServers
 
 
+class OwnCircles(Protocol):
+    """The circles of this person, as far as a mesh has to do with them."""
+
+    def announcements(self) -> Iterable[Circles]:
+        """Return what other devices of the person are told."""
+
+    async def hear(self, announcement: Circles, /) -> None:
+        """Take what another of them tells."""
+
+    def network_changed(self) -> None:
+        """Take note that this machine woke up or has other addresses."""
+
+    def pause(self, *, is_paused: bool) -> None:
+        """Exchange nothing from now on, or go on."""
+
+    def sync_now(self) -> None:
+        """Try every device that has no link without waiting any longer."""
+
+
 class Mesh:
     """Links, sessions, and what is known of every other device."""
 
@@ -92,6 +111,8 @@ class Mesh:
         self._tell = tell
         self._heard = heard
         self._presences = presences
+        self.circles: OwnCircles | None = None
+        """Set by who composes this with circles."""
         self._told_before: Committed | None = None
         """The last commit before there was a view."""
         self._stack = AsyncExitStack()
@@ -133,6 +154,8 @@ class Mesh:
             now_ms=parts.clocks.steady_ms,
         )
         self.whereabouts = Whereabouts(self.view, self.links, book, parts.clocks)
+        if self.circles is not None:
+            self.whereabouts.moved = self.circles.network_changed
 
     def _make_sessions(self) -> None:
         parts = self._parts
@@ -234,11 +257,13 @@ class Mesh:
         self.view.is_paused = is_paused
         self._sessions.tell_condition()
         self._beside(self._parts.owner.run(lambda each: each.put_aside(remember)))
+        if self.circles is not None:
+            self.circles.pause(is_paused=is_paused)
 
-    def say(self, presence: Presence) -> None:
-        """Tell every linked device who edits something here."""
+    def say(self, frame: Aside) -> None:
+        """Tell every linked device something that goes beside the graph."""
         if self.is_running:
-            self._sessions.say(presence)
+            self._sessions.say(frame)
 
     def _port_of(self, peer: DeviceId, around: Around) -> ReplicaOfPeer:
         parts = self._parts
@@ -273,6 +298,9 @@ class Mesh:
         self._sessions.say(self.whereabouts.told(), peer)
         for presence in self._presences():
             self._sessions.say(presence, peer)
+        if self.circles is not None:
+            for announcement in self.circles.announcements():
+                self._sessions.say(announcement, peer)
 
     async def _forward(self, peer: DeviceId, offer: bytes) -> bytes | None:
         return await self._carrying.ask(peer, offer)
@@ -286,7 +314,8 @@ class Mesh:
             case Forward():
                 self._carrying.hear(peer, frame)
             case Circles():
-                return  # of no use before this device takes part in circles
+                if self.circles is not None:
+                    self._beside(self.circles.hear(frame))
 
     def _offer_refused(self, error: PeerError) -> None:
         """Take note of why an offer was dropped: some causes a person can mend."""

@@ -128,6 +128,8 @@ class Overview:
     def sync_now(self) -> list[PlanReport]:
         """Try every device at once; return what is done about each."""
         self.mesh.links.sync_now()
+        if self.mesh.circles is not None:
+            self.mesh.circles.sync_now()
         return [
             PlanReport(each.device, each.name, self._plan(each))
             for each in self._others()

@@ -32,6 +32,8 @@ class Whereabouts:
         self.peer_port = 0
         """Where this device's endpoint listens; 0 as long as it does not."""
         self._discovery: Discovery | None = None
+        self.moved: Callable[[], None] = lambda: None
+        """Is told when this machine woke up or has other addresses."""
 
     def follow_roster(self) -> None:
         """Look for whoever belongs to the space now."""
@@ -98,6 +100,7 @@ class Whereabouts:
             has_slept = now_asleep_ms - asleep_ms > _SLEPT_MS
             if has_slept or now_addresses != addresses:
                 self._links.network_changed()
+                self.moved()
                 if self._discovery is not None:
                     self._discovery.renew()
             asleep_ms, addresses = now_asleep_ms, now_addresses

@@ -167,6 +167,7 @@ class Daemon:
     disk: Disk | None = None
     """Where the home lies, if it is not on a disk of this process."""
     variables: Mapping[str, str] = field(default_factory=environment)
+    program: tuple[str, ...] = (str(PROGRAM),)
     process: "subprocess.Popen[str] | None" = None
     api: Api = field(default_factory=lambda: Api(0, ""))
 
@@ -234,7 +235,7 @@ class Daemon:
     def spawn(self, *flags: str) -> "subprocess.Popen[str]":
         """Start a process and do not wait for it."""
         prefix = [] if self.disk is None else self.disk.prefix
-        command = [*prefix, str(PROGRAM), "--home", str(self.home), "run"]
+        command = [*prefix, *self.program, "--home", str(self.home), "run"]
         with self._log_path.open("a") as log:
             return subprocess.Popen(
                 [*command, "--port", "0", *flags],

@@ -34,6 +34,7 @@ STATUS = {
             "devices": [],
         }
     ],
+    "circles": [],
 }
 
 

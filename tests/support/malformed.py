@@ -20,6 +20,8 @@ from daemon.api.routing import Route
 
 ABSENT_EDGE: Final = "A" * 24
 ABSENT_DEVICE: Final = "a" * 26
+CIRCLE: Final = "mill"
+"""Name of a circle that there is."""
 UPGRADE: Final = (
     ("Connection", "Upgrade"),
     ("Upgrade", "websocket"),
@@ -51,12 +53,20 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "from": _KEYS,
     "to": _KEYS,
     "weight": ("1", None, True, []),
+    "half_life_hours": (0, 87_601, 1.5, "1", True, []),
     "energy": (-1, 1e7, "1", None, True),
     "code": (1, None, "", "7", "7-orbit", "7-orbit-lantern", "7" * 3000),
     "address": (1, None, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
     "paused": (1, "yes", []),
     "endpoint": (1, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
     "name": (1, "", " ", "two\nlines", "n" * 256),
+    "preset": (1, None, "", "loose"),
+    "alias": (1, []),
+    "uses": (0, -1, 101, 1.5, "1", None),
+    "valid_seconds": (0, 59, 10**9, "60", None),
+    "ticket": (1, None, "", "nonsense", "fractality-circle-", "t" * 9_000),
+    "vote": (1, "", "like"),
+    "node": (1, []),
     "path": (1, None, "", "/v1/status", "/v1/bodies/", "/v1/bodies/a/b", "/" * 4097),
 }
 """Values that a field of a JSON body must not have: 422 and the field's name."""
@@ -78,12 +88,18 @@ BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
     "q": ("q" * 1001,),
     "threshold": ("", "-1", "2", "nan", "much"),
     "window": ("", "7", "0d", "1000d", "week"),
+    "mine": ("", "maybe"),
+    "min_score": ("", "-1", "2", "nan", "much"),
+    "decay": ("", "-1", "2", "nan", "much"),
+    "status": ("", "faded"),
     "after": ("", "1.5", "late"),
     "wait": ("", "-1", "31", "nan", "long"),
     # Any text may be looked for; nothing is found.
     "from": (),
     "to": (),
     "type": (),
+    "network": (),
+    "order": ("", "size"),
     "prefix": (),
     "space": (),
     "ticket": (),
@@ -133,6 +149,8 @@ class Example:
     """With which it is answered here, though nothing is wrong with it."""
 
 
+CREATING: Final = {"PUT /v1/nodes/{key}": "key", "PUT /v1/networks/{name}": "name"}
+"""Routes that make what their path names, and what it is called."""
 EXAMPLES: Final = {
     "GET /healthz": Example(),
     "GET /metrics": Example(),
@@ -155,6 +173,9 @@ EXAMPLES: Final = {
     "PUT /v1/nodes/{key}/body": Example("a", content=b"text"),
     "GET /v1/path": Example(query={"from": "a", "to": "b"}),
     "GET /v1/patterns": Example(),
+    "GET /v1/networks": Example(),
+    "GET /v1/networks/{name}/stream": Example("default"),
+    "PUT /v1/networks/{name}": Example("work", document={"half_life_hours": 24}),
     "GET /v1/regions": Example(refusal=503),
     "POST /v1/thoughts": Example(document={"text": "A thought"}),
     "GET /v1/thoughts/{job}": Example("c0ffee", refusal=404),
@@ -179,6 +200,28 @@ EXAMPLES: Final = {
     "POST /v1/sync": Example(document={}),
     "POST /v1/pairing/join": Example(
         document={"code": "7-orbit-ladder", "endpoint": "192.0.2.1:7374"}, refusal=409
+    ),
+    "GET /v1/circles": Example(),
+    "POST /v1/circles": Example(document={"name": "Another"}),
+    "POST /v1/circles/join": Example(document={"ticket": "none"}, refusal=422),
+    "GET /v1/circles/{id}": Example(CIRCLE),
+    "DELETE /v1/circles/{id}": Example("nowhere", refusal=404),
+    "POST /v1/circles/{id}/invites": Example(CIRCLE, document={}),
+    "DELETE /v1/circles/{id}/members/{person}": Example(CIRCLE, refusal=422),
+    "POST /v1/circles/{id}/members/{person}/vouch": Example(CIRCLE, refusal=422),
+    "GET /v1/circles/{id}/preview/{key}": Example(CIRCLE, refusal=404),
+    "GET /v1/circles/{id}/contributions": Example(CIRCLE),
+    "PUT /v1/circles/{id}/contributions/{key}": Example(CIRCLE, refusal=404),
+    "DELETE /v1/circles/{id}/contributions/{key}": Example(CIRCLE, refusal=404),
+    "GET /v1/circles/{id}/consensus": Example(CIRCLE),
+    "GET /v1/circles/{id}/consensus/{key}": Example(CIRCLE, refusal=404),
+    "GET /v1/circles/{id}/consensus/{key}/tree": Example(CIRCLE, refusal=404),
+    "GET /v1/circles/{id}/consensus/{key}/history": Example(CIRCLE, refusal=404),
+    "POST /v1/circles/{id}/consensus/{key}/vote": Example(
+        CIRCLE, document={"vote": "affirm"}, refusal=404
+    ),
+    "POST /v1/circles/{id}/consensus/{key}/integrate": Example(
+        CIRCLE, document={}, refusal=404
     ),
 }
 
@@ -269,7 +312,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
     for raw in ("%FF", "%C3", "%zz", "%", "%ED%A0%80"):
         path = _path(route, "NAME").replace("NAME", raw)
         yield Malformed(f"name {raw}", replace(request, path=path), 400)
-    if route.path.endswith("{id}"):
+    # A circle can be named by its name, and any text may be one.
+    if route.path.endswith("{id}") and "circles" not in route.path:
         for name in ("short", "!" * 24, "k" * 5000):
             spoilt = replace(request, path=_path(route, name))
             yield Malformed(f"id {name:.9}", spoilt, 422, "id")
@@ -277,8 +321,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
         absent = replace(request, path=_path(route, identity))
         yield Malformed("absent", absent, 404)
         return
-    creates = name_of(route) == "PUT /v1/nodes/{key}"
-    status, wrong = (422, "key") if creates else (404, None)
+    creates = CREATING.get(name_of(route))
+    status, wrong = (422, creates) if creates else (404, None)
     for name in ("k" * 256, "\u20ac" * 86, "k" * 9000, "new\nline", "\0", "\x7f"):
         spoilt = replace(request, path=_path(route, name))
         yield Malformed(f"key {name:.9}", spoilt, status, wrong)

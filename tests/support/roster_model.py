@@ -1,15 +1,17 @@
 """The rules of docs/protocol/roster.md once more, as plainly as they can be said.
 
-Sets of statements, recursion and no shortcuts: slow, and written to be compared.
+Those of circle-roster.md, too, but for how many persons a circle can have. Sets of
+statements, recursion and no shortcuts: slow, and written to be compared.
 """
 
 from dataclasses import dataclass, field
 
+from crdt.circle_rules import judge_in_circle
 from crdt.ids import DeviceId
 from crdt.keys import device_id
-from crdt.roster_rules import Anchor, Members, applied, judge
+from crdt.roster_rules import Anchor, CircleAnchor, Members, applied, judge
 from crdt.statement import Statement
-from crdt.statement_kinds import Add, Enrol, Remove, Rotate
+from crdt.statement_kinds import Add, Enrol, Found, Remove, Rotate
 
 Known = frozenset[Statement]
 Rank = tuple[int, DeviceId]
@@ -19,7 +21,7 @@ Rank = tuple[int, DeviceId]
 class Model:
     """What follows from sets of accepted statements."""
 
-    anchor: Anchor
+    anchor: Anchor | CircleAnchor
     by_hash: dict[bytes, Statement] = field(default_factory=dict)
     _members: dict[Known, Members] = field(default_factory=dict)
 
@@ -33,7 +35,7 @@ class Model:
                 past = self.past(statement)
                 epochs = {key_id for each in past for key_id in begun(each)}
                 members = self.members(past)
-                if judge(self.anchor, statement, members, epochs.__contains__) is None:
+                if self._is_right(statement, members, epochs):
                     accepted.add(statement)
         return frozenset(accepted)
 
@@ -57,10 +59,12 @@ class Model:
         """Return who is in the roster to somebody who knows these."""
         if known not in self._members:
             stand = self.standing(known)
+            fallen = known - stand
+            if isinstance(self.anchor, CircleAnchor):
+                gone = {e.body.device for e in stand if isinstance(e.body, Remove)}
+                fallen = frozenset(each for each in fallen if added(each) in gone)
             self._members[known] = applied(
-                {},
-                sorted(stand, key=self.order),
-                sorted(known - stand, key=self.order),
+                {}, sorted(stand, key=self.order), sorted(fallen, key=self.order)
             )
         return self._members[known]
 
@@ -70,7 +74,7 @@ class Model:
         helps = {
             (a, b)
             for b in known
-            if not isinstance(b.body, Enrol)
+            if not isinstance(b.body, Enrol | Found)
             for a in self.past(b)
             if added(a) == b.author
         }
@@ -95,7 +99,8 @@ class Model:
             return other.author == one.body.device and other not in self.past(one)
         mine, theirs = one.body, other.body
         return (
-            isinstance(mine, Enrol | Add)
+            isinstance(self.anchor, Anchor)
+            and isinstance(mine, Enrol | Add)
             and isinstance(theirs, Enrol | Add)
             and mine.client_id == theirs.client_id
             and added(one) != added(other)
@@ -108,6 +113,16 @@ class Model:
         own = [self.depth(each) for each in additions if each.author == device]
         others = [self.depth(each) for each in additions if each.author != device]
         return min([*others, *([max(own)] if own else [])]), device
+
+    def _is_right(
+        self, statement: Statement, members: Members, epochs: set[bytes]
+    ) -> bool:
+        is_known = epochs.__contains__
+        if isinstance(self.anchor, CircleAnchor):
+            fault = judge_in_circle(self.anchor, statement, members, is_known)
+        else:
+            fault = judge(self.anchor, statement, members, is_known)
+        return fault is None
 
     def _yielding(
         self,
@@ -139,7 +154,7 @@ class Model:
 def added(statement: Statement) -> DeviceId | None:
     """Return whom a statement adds."""
     match statement.body:
-        case Enrol():
+        case Enrol() | Found():
             return statement.author
         case Add(public_key=public_key):
             return device_id(public_key)
@@ -150,7 +165,9 @@ def added(statement: Statement) -> DeviceId | None:
 def begun(statement: Statement) -> set[bytes]:
     """Return the id of the epoch that a statement begins, if it does."""
     match statement.body:
-        case Enrol(epoch=epoch) | Remove(epoch=epoch) | Rotate(epoch=epoch):
+        case Enrol(epoch=epoch):
             return set() if epoch is None else {epoch.id}
+        case Remove(epoch=epoch) | Rotate(epoch=epoch) | Found(epoch=epoch):
+            return {epoch.id}
         case _:
             return set()

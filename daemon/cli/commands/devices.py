@@ -75,12 +75,16 @@ def _state(device: Document) -> str:
     return "being brought into step" if device["online"] else "not linked"
 
 
-@click.command(short_help="Why a device is not in step, and what to do.")
+@click.command(short_help="Why a device or circle is not in step, and what to do.")
 @click.argument("device", required=False)
 @pass_session
 def why(session: Session, device: str | None) -> None:
-    """Say for each device, or for DEVICE (a name or an id), how it stands and why."""
-    listed = items(session.client().get("/v1/devices"))
+    """Say for each device and circle how it stands and why.
+
+    DEVICE, a name or an id, asks about that one only.
+    """
+    client = session.client()
+    listed = items(client.get("/v1/devices"))
     if device is None:
         found = [each for each in listed if not (each["is_this"] or each["is_removed"])]
     else:
@@ -96,6 +100,9 @@ def why(session: Session, device: str | None) -> None:
         click.echo("'fractality pair' brings in another.")
     for each in found:
         _print_why(each)
+    if device is None:
+        for circle in client.get("/v1/status")["circles"]:
+            _print_why_circle(circle)
 
 
 def _print_why(device: Document) -> None:
@@ -115,6 +122,20 @@ def _print_why(device: Document) -> None:
         fields.append(("cause", safe_line(device["cause"])))
     if device["fix"]:
         fields.append(("to do", safe_line(device["fix"])))
+    print_fields(fields, indent=2)
+
+
+def _print_why_circle(circle: Document) -> None:
+    click.echo(f"circle {click.style(safe_line(circle['name']), bold=True)}")
+    members = many(circle["counts"]["members"], "member")
+    fields = [
+        ("links", f"{circle['links']}, among {members}"),
+        ("holds the same", "yes" if circle["in_step"] else "not yet"),
+    ]
+    if circle["cause"]:
+        fields.append(("cause", safe_line(circle["cause"])))
+    if circle["fix"]:
+        fields.append(("to do", safe_line(circle["fix"])))
     print_fields(fields, indent=2)
 
 

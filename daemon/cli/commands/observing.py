@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from daemon.cli.commands.circles import CIRCLE_COLUMNS, circle_row
 from daemon.cli.commands.devices import DEVICE_COLUMNS, device_row
 from daemon.cli.output import hint, print_fields, print_json, print_table, to_json
 from daemon.cli.session import Session, pass_session
@@ -51,6 +52,11 @@ def status(session: Session) -> None:
     print_fields(fields)
     for space in answer["spaces"]:
         _print_space(space)
+    if answer.get("circles"):
+        click.echo()
+        print_table(CIRCLE_COLUMNS, [circle_row(each) for each in answer["circles"]])
+        if any(each["cause"] for each in answer["circles"]):
+            hint("'fractality why' says what to do.")
 
 
 def _up(answer: Document) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from consensus.admission import LEAST as ADMITTED
 from consensus.contribution import MAX_RECORD_BYTES, SECONDS_OF_AN_EPOCH
 from consensus.errors import Fault
 from consensus.half_life import HALF
@@ -25,6 +26,7 @@ def test_the_page_tells_the_limits() -> None:
         f"1 to {MAX_TEXT_BYTES} bytes of UTF-8",
         f"Unix seconds // {SECONDS_OF_AN_EPOCH:,}",
         f"the {QUOTA} of the largest sequence",
+        f"below {ADMITTED:,} basis points",
         f"BASE is {BASE:,}",
         f"with at least {LEAST} counted authors",
         f"of one branch at most {OF_A_BRANCH} do",

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.holding import Holding
+from consensus.holding import Change, Holding
 from consensus.rule import QUOTA
 from tests.support.contributions import (
     Crowd,
@@ -86,3 +86,31 @@ def test_a_retraction_keeps_earlier_records_out() -> None:
     assert list(holding.taking_part()) == []
     assert holding.largest_sequence(author(0)) == 2
     assert holding.largest_sequence(author(1)) == 0
+
+
+def test_what_is_dropped_may_come_again() -> None:
+    """Only the record that stands can be dropped; then an earlier one is as a new."""
+    holding = Holding()
+    old, new = say(0, 0, vector(0)), say(0, 0, vector(1), sequence=2)
+    holding.put(new)
+
+    assert holding.drop(old) == Change()
+    assert holding.drop(new) == Change(leaving=(new,))
+    assert holding.drop(new) == Change()
+    assert holding.put(old) == Change(entering=(old,))
+    holding.put(unsay(0, 0))
+    assert holding.drop(unsay(0, 0)) == Change()
+    assert holding.put(old) == Change(entering=(old,))
+
+
+def test_room_in_the_quota_is_given_on() -> None:
+    """Where a record within the quota is dropped, the next one takes part."""
+    holding = Holding()
+    many = [
+        say(0, number, between(0, 1, number % 100), sequence=number)
+        for number in range(QUOTA + 1)
+    ]
+    for each in many:
+        holding.put(each)
+
+    assert holding.drop(many[-1]) == Change(entering=(many[0],), leaving=(many[-1],))

@@ -15,7 +15,7 @@ def test_figures_are_written_as_prometheus_reads_them() -> None:
     metrics.requests["GET", "/v1/nodes/{key}", 200] += 2
     metrics.requests["PUT", "/v1/nodes/{key}", 201] += 1
 
-    text = exposition(metrics, {"nodes": 5})
+    text = exposition(metrics, {"nodes": 5}, {"rate": 4, "author": 1})
 
     lines = text.splitlines()
     assert text.endswith("\n")
@@ -24,6 +24,8 @@ def test_figures_are_written_as_prometheus_reads_them() -> None:
     assert {
         counted % "GET" + ',status="200"} 2',
         counted % "PUT" + ',status="201"} 1',
+        'fractality_circle_refused_total{reason="author"} 1',
+        'fractality_circle_refused_total{reason="rate"} 4',
         "fractality_commits_total 3",
         "fractality_events_total 7",
         "fractality_event_loop_longest_stall_seconds 0.25",

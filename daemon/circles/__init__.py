@@ -1,0 +1,1 @@
+"""Circles: persons who pool thoughts they choose, and what resonates among them."""
