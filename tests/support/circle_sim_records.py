@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from crdt.circle_items import ItemKind, ItemName
+from tests.support.name_set import NameSet
 from transport.circle_exchange import Kept, Loaded
 from transport.circle_frames import MAX_PAYLOAD_BYTES, CircleState
-from transport.sorted_names import NameSet, SortedNames
+from transport.sorted_names import SortedNames
 
 
 class Made(NamedTuple):
