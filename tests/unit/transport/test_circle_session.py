@@ -256,9 +256,10 @@ def test_what_was_told_is_asked_for_if_it_does_not_come() -> None:
     _, others = payload_of(2, ItemKind.CARD, [10])
     side.hear(Tell(ItemKind.VOTE, (key_of(names[0]),)))
     side.hear(Tell(ItemKind.CARD, (key_of(others[0]),)))
+    assert side.session.due_ms < 200
     side.hear(Give(ItemKind.VOTE, payload))
 
-    asked = said(side.pass_time(1000), Ask)
+    asked = said(side.pass_time(300), Ask)
 
     assert asked == [Ask(ItemKind.CARD, (key_of(others[0]),))]
 
@@ -308,6 +309,19 @@ def test_who_is_told_of_a_pause_holds_back() -> None:
     assert said(answer, Compare) == [Compare(ItemKind.VOTE, 1, ())]
 
 
+def test_changes_are_told_together() -> None:
+    """However often a side changes, it tells five times a second at most."""
+    side = Side()
+    side.greet()
+    side.pass_time(5000)
+    for _ in range(10):
+        side.make(ItemKind.VOTE)
+    assert len(said(side.actions, Stand)) == 1
+
+    told = said(side.pass_time(300), Stand)
+    assert [each.state for each in told] == [side.records.state()]
+
+
 def test_results_are_compared_when_all_is_equal() -> None:
     """Different results of equal sets are told once for each pair of them."""
     side = Side()
@@ -344,12 +358,17 @@ def test_what_stays_apart_is_compared_ever_more_seldom() -> None:
     side = Side(records=with_votes(1))
     side.greet()
     began: list[int] = []
+    id_bytes: list[int] = []
     for _ in range(13):
         last = side.wait_compared()
         began.append(side.now_ms)
+        listed = last.ranges[0]
+        assert isinstance(listed, Listed)
+        id_bytes.append(listed.id_bytes)
         side.hear(Compare(ItemKind.VOTE, last.number, ()))
 
     gaps = [later - earlier for earlier, later in pairwise(began)]
+    assert id_bytes == [8] + [32] * 12
     assert gaps[0] <= 3000
     assert all(later >= 1.5 * earlier for earlier, later in pairwise(gaps[:8]))
     assert all(590_000 <= gap <= 610_000 for gap in gaps[-3:])
@@ -372,6 +391,20 @@ def test_a_new_member_makes_devices_look_again() -> None:
     came = side.hear(Stand(CircleState(sets, None, is_paused=False)))
 
     assert said(came + side.pass_time(3000), Compare)[0].kind is ItemKind.VOTE
+
+
+def test_after_a_pause_devices_look_again() -> None:
+    """What nobody could give while there was a pause is compared at its end."""
+    side = Side(records=with_votes(1))
+    side.greet()
+    for _ in range(8):
+        last = side.wait_compared()
+        side.hear(Compare(ItemKind.VOTE, last.number, ()))
+    there = SimRecords(9).state()
+    side.hear(Stand(msgspec.structs.replace(there, is_paused=True)))
+    came = side.hear(Stand(there)) + side.pass_time(3000)
+
+    assert len(said(came, Compare)) == 1
 
 
 HELLO: Final = Hello((1, 1), CIRCLE, bytes(8), 1, "rc1", SimRecords(9).state())
