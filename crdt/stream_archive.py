@@ -34,7 +34,7 @@ from crdt.streams import known_since
 
 KEEP_MS: Final = 92 * DAY_MS
 """Three months: what is younger stays in the store."""
-MOST_POINTS: Final = 20_000
+MOST_POINTS: Final = 5_000
 """In one file; so a question reads little and a step of upkeep is short."""
 _KEY: Final = "archive_key"
 _PATTERN: Final = "streams-{:06d}.archive"

@@ -105,6 +105,9 @@ class TakingPart:
             stack.callback(tasks.create_task(self._keep_tending()).cancel)
             self._stack = stack.pop_all()
         self._follow()
+        if self._own:
+            # Whoever joins has a card already: its sisters find this device by it.
+            self._means.announce()
         return self
 
     async def __aexit__(

@@ -72,7 +72,9 @@ def test_a_change_of_the_setting_keeps_what_was_given() -> None:
             replica.apply([DeleteNode("network/work")], START_MS)
             usual = 2 ** (-48 / HALF_LIFE)
             assert atp(device, "a") == pytest.approx(usual + pulse + 2)
-            replica.apply([setting(24), PatchNode("a", network="other")], START_MS)
+            replica.apply([setting(24)], START_MS)
+            assert atp(device, "a") == pytest.approx(0.25 + pulse + 2)
+            replica.apply([PatchNode("a", network="other")], START_MS)
             assert atp(device, "a") == pytest.approx(usual + pulse + 2)
 
 

@@ -2,7 +2,6 @@
 
 from crdt.circle_card import Card, make_card
 from crdt.circle_keys import circle_identity
-from crdt.ids import AuthorKey
 from daemon.circles.directory import directory, with_leaving
 from tests.support.circle_people import Circle, person
 
@@ -27,9 +26,8 @@ def test_only_members_have_devices() -> None:
 def test_own_devices_count_before_the_roster_is_known() -> None:
     """Or they could never get it."""
     circle = Circle.of("ada", "ben")
-    nobody: frozenset[AuthorKey] = frozenset()
 
-    known = directory([card(circle, "ben", "tablet")], nobody, circle.key("ben"))
+    known = directory([card(circle, "ben", "tablet")], (), circle.key("ben"))
 
     assert len(known) == 1
 
