@@ -19,6 +19,10 @@ help: ## List what can be made.
 run: install ## Start the daemon; options go in ARGS="--port 0".
 	$(VENV)/bin/fractality run $(ARGS)
 
+.PHONY: demo
+demo: install ## Show four persons with six devices, and what resonates among them.
+	$(VENV)/bin/fractality demo $(ARGS)
+
 .PHONY: install
 install: $(RUNNING) ## Install the program and what it needs into .venv.
 	@$(MAKE) --no-print-directory meaning || echo "Search by meaning is off: what it \
@@ -49,7 +53,8 @@ layers: $(DEVELOPING) ## Check who imports whom.
 .PHONY: unit
 unit: $(DEVELOPING) $(MEANING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
 	@command -v systemd-analyze > /dev/null || scripts/debian systemd
-	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest $(PYTEST)
+	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest --numprocesses auto --maxprocesses 8 \
+		--dist loadgroup $(PYTEST)
 
 .PHONY: fuzz
 fuzz: $(DEVELOPING) ## Attack the parser with a million hostile updates.
@@ -101,3 +106,4 @@ real: install ## Take real notes and statements in and out; DATA names their fol
 quality: install ## Measure search and consensus on real texts; DATA names their folder.
 	timeout 30m $(PYTHON_HERE) -m bench.quality $(DATA)
 	timeout 60m $(PYTHON_HERE) -m bench.resonance $(DATA)
+	timeout 60m $(PYTHON_HERE) -m bench.twelve $(DATA)

@@ -47,8 +47,8 @@ def _measured(arguments: argparse.Namespace) -> Iterator[Figure]:
             yield from measure(home, size, arguments.seed)
             yield from measure_vectors(home, size, arguments.seed)
         yield from measure_contributions(size, arguments.seed)
-        yield from measure_circle_sets(size, arguments.seed)
         yield from measure_circle(size, arguments.seed)
+        yield from measure_circle_sets(size, arguments.seed)
     if arguments.devices:
         yield from measure_devices(arguments.seed)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,10 +19,19 @@ _START_SECONDS: Final = 60.0
 class DaemonProcess:
     """Runs a daemon on a home from entering to leaving."""
 
-    def __init__(self, home: Path, *, embeddings: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        embeddings: bool = False,
+        program: Sequence[str] = PROGRAM,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         """Start nothing yet; without embeddings their process disturbs no figure."""
         self.home = home
         self._embeddings = embeddings
+        self._program = program
+        self._variables = variables or {}
         self.peer_port = 0
         """Where other devices reach it; the same again after a restart."""
 
@@ -32,7 +41,7 @@ class DaemonProcess:
         started = time.perf_counter()
         self._process = subprocess.Popen(
             (
-                *PROGRAM,
+                *self._program,
                 "run",
                 "--port",
                 "0",
@@ -44,6 +53,7 @@ class DaemonProcess:
                 **os.environ,
                 "FRACTALITY_HOME": str(self.home),
                 "FRACTALITY_EMBEDDINGS": str(self._embeddings).lower(),
+                **self._variables,
             },
             stdout=subprocess.DEVNULL,
         )

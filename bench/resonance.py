@@ -81,8 +81,8 @@ def main() -> int:
         if not path.is_file():
             _tell(name, absent=str(path))
             continue
-        rows = _rows(path)
-        floats = _embed(model, [row["text"] for row in rows])
+        rows = read_rows(path)
+        floats = embed(model, [row["text"] for row in rows])
         records = _records(rows, floats)
         if "intent" in rows[0]:
             _quality(name, rows, floats, records)
@@ -91,18 +91,20 @@ def main() -> int:
     return 0 if agreed else 1
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file with one JSON object to a line."""
     with path.open(encoding="utf-8") as file:
         return [json.loads(line) for line in file]
 
 
-def _published(text: str) -> str:
+def published(text: str) -> str:
     """Return a text as it may be published."""
     line = unicodedata.normalize("NFC", " ".join(text.split()))
     return line.encode()[:280].decode(errors="ignore")
 
 
-def _embed(model: Path, texts: Sequence[str]) -> Floats:
+def embed(model: Path, texts: Sequence[str]) -> Floats:
+    """Return the vectors of texts by the model in a folder."""
     # Only measuring looks behind the process that embeds.
     from sentence_transformers import SentenceTransformer
 
@@ -122,7 +124,7 @@ def _records(rows: Sequence[Mapping[str, Any]], floats: Floats) -> list[Contribu
             ).digest(),
             number.to_bytes(16),
             1,
-            text=_published(row["text"]),
+            text=published(row["text"]),
             model=MODEL,
             vector=vector.tobytes(),
             epoch=row.get("created_ms", 0) // _WEEK_MS,

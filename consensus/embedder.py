@@ -20,7 +20,7 @@ from typing import Final, Self
 
 from consensus.errors import NoModelError, WorkerLostError
 from consensus.model_tag import DIMENSION
-from consensus.worker_life import BATCH_MS, LOAD_MS, WorkerLife
+from consensus.worker_life import BATCH_MS, LOAD_MS, State, WorkerLife
 from consensus.worker_messages import (
     LENGTH,
     MAX_TEXT_CHARACTERS,
@@ -102,6 +102,14 @@ class Embedder:
     def pid(self) -> int | None:
         """Id of the process, None while there is none."""
         return None if self._process is None else self._process.pid
+
+    @property
+    def state(self) -> State:
+        """Where the process is; one that was killed with nothing to do is gone."""
+        is_gone = self._process is None or self._process.returncode is not None
+        if self.life.state is State.READY and is_gone:
+            return State.IDLE
+        return self.life.state
 
     def pause_ms(self) -> int:
         """Return for how long no process may be started."""

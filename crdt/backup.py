@@ -17,6 +17,7 @@ from typing import IO, Annotated, Final
 
 import msgspec
 
+from crdt import stream_archive
 from crdt.database import (
     Connection,
     Database,
@@ -94,7 +95,7 @@ def write_backup(
     )
     with _new_file(target), _file_errors():
         write_copy(database.writer, target, key)
-        _take_identity_out(target, key, record)
+        _complete(database, target, key, record)
         _verify(database.writer, target, key)
         _seal(target, key)
 
@@ -171,7 +172,10 @@ def _file_errors() -> Iterator[None]:
         raise StoreError(message) from error
 
 
-def _take_identity_out(target: Path, key: bytes, record: BackupRecord) -> None:
+def _complete(
+    database: Database, target: Path, key: bytes, record: BackupRecord
+) -> None:
+    """Take the identity out of the copy and the files of the archive in."""
     with store_errors(), closing(connect(target, key)) as copy:
         copy.pragma("journal_mode", "memory")
         # What is deleted here must be gone, not merely unlinked.
@@ -182,6 +186,7 @@ def _take_identity_out(target: Path, key: bytes, record: BackupRecord) -> None:
                 "INSERT INTO setting (name, value) VALUES ('backup', ?)",
                 (msgspec.msgpack.encode(record),),
             )
+            stream_archive.pack(copy, database.home)
 
 
 def _verify(original: Connection, target: Path, key: bytes) -> None:
@@ -200,7 +205,8 @@ def _verify(original: Connection, target: Path, key: bytes) -> None:
 def _counts(connection: Connection) -> list[tuple[object, ...]]:
     """Return the totals, digest included, and how many rows there are of each kind."""
     tables = (
-        *("node", "edge", "body", "energy", "stream", "envelope", "shard_tail"),
+        *("node", "edge", "body", "energy", "envelope", "shard_tail"),
+        *("stream", "stream_hour", "stream_day", "archive_part", "archived_node"),
         *("circle", "circle_item", "circle_statement", "circle_ledger"),
     )
     rows = "".join(f" UNION ALL SELECT '{t}', count(*) FROM {t}" for t in tables)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from crdt.errors import ForgedError
-from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
+from crdt.payload import (
+    AnyEnergyChange,
+    BodyChange,
+    Change,
+    EnergyChange,
+    PacedEnergyChange,
+    ShardChange,
+)
 from crdt.yjs_creations import Creations, read_creations
 from crdt.yjs_profile import BODY, SHARD
 from crdt.yjs_update import ParsedUpdate, check_owner, parse
@@ -41,7 +48,7 @@ class ParsedShardChange:
         return self.parsed.clients.get(client, (0, 0))[1] if self.parsed else 0
 
 
-ParsedChange: TypeAlias = ParsedShardChange | BodyChange | EnergyChange
+ParsedChange: TypeAlias = ParsedShardChange | BodyChange | AnyEnergyChange
 
 
 def parse_changes(
@@ -67,7 +74,10 @@ def parse_changes(
                     message = "update: writes under the client id of another device"
                     raise ForgedError(message)
                 parsed.append(change)
-            case EnergyChange(accumulators=accumulators):
+            case (
+                EnergyChange(accumulators=accumulators)
+                | PacedEnergyChange(accumulators=accumulators)
+            ):
                 size += 32 * len(accumulators)
                 parsed.append(change)
     return parsed, size

@@ -32,7 +32,13 @@ from crdt.envelope import SALT_BYTES
 from crdt.former_devices import read_former_clients
 from crdt.identity import Identity
 from crdt.ids import DeviceId, NodeKey
-from crdt.payload import BodyChange, Change, EnergyChange, ShardChange, encoded_size
+from crdt.payload import (
+    BodyChange,
+    Change,
+    ShardChange,
+    encoded_size,
+    energy_change,
+)
 from crdt.roster import Roster
 from crdt.shards import Shards, unpack
 from crdt.space_keys import SpaceKeys
@@ -141,20 +147,21 @@ def _changes(
             yield BodyChange(NodeKey(key), update)
     names = {**device_ids(connection), OWN_DEVICE: identity.device}
     rows = connection.execute(
-        "SELECT energy.device, node.key, energy.landmark FROM energy"
-        " JOIN node ON node.id = energy.node ORDER BY energy.device, energy.node"
+        "SELECT energy.device, half_life, node.key, landmark FROM energy"
+        " JOIN node ON node.id = energy.node"
+        " ORDER BY energy.device, half_life, energy.node"
     )
-    for device, found in groupby(rows, key=lambda row: row[0]):
-        accumulators = [(NodeKey(key), landmark) for _, key, landmark in found]
-        yield from _energies(names[device], accumulators)
+    for (device, half_life), found in groupby(rows, key=lambda row: (row[0], row[1])):
+        accumulators = [(NodeKey(key), landmark) for *_, key, landmark in found]
+        yield from _energies(names[device], half_life, accumulators)
 
 
 def _energies(
-    device: DeviceId, accumulators: list[tuple[NodeKey, float]]
-) -> Iterator[EnergyChange]:
+    device: DeviceId, half_life: int, accumulators: list[tuple[NodeKey, float]]
+) -> Iterator[Change]:
     for first in range(0, len(accumulators), _ENERGIES):
         some = accumulators[first : first + _ENERGIES]
-        yield EnergyChange(device, tuple(some))
+        yield energy_change(device, half_life, tuple(some))
 
 
 def _small(updates: Iterable[bytes], profile: Profile) -> Iterator[bytes]:

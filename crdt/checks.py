@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from crdt.energy import MAX_LANDMARK, MAX_PULSE
+from crdt.energy import HALF_LIFE, MAX_HALF_LIFE, MAX_LANDMARK, MAX_PULSE
 from crdt.errors import InvalidError
 from crdt.ids import (
     MAX_BODY_BYTES,
@@ -17,6 +17,7 @@ from crdt.ids import (
     MAX_METADATA_BYTES,
     MAX_TYPE_BYTES,
     DeviceId,
+    format_id,
     has_control_characters,
     parse_id,
 )
@@ -92,11 +93,30 @@ def check_version(version: int) -> None:
         raise InvalidError("version", "must be a positive integer")
 
 
-def checked_accumulators(accumulators: dict[str, float]) -> dict[DeviceId, float]:
-    """Return landmark energies by device id, as an export carries them."""
+def format_accumulator(device: DeviceId, half_life: int) -> str:
+    """Return how an export names an accumulator: `DEVICE`, or `DEVICE@HOURS`."""
+    name = format_id(device)
+    return name if half_life == HALF_LIFE else f"{name}@{half_life}"
+
+
+def checked_accumulators(
+    accumulators: dict[str, float],
+) -> dict[tuple[DeviceId, int], float]:
+    """Return landmark energies by device id and half-life, as exports carry them."""
     if not all(abs(landmark) <= MAX_LANDMARK for landmark in accumulators.values()):
         raise InvalidError("accumulators", "must be landmarks within their limits")
-    return {DeviceId(parse_id(device)): value for device, value in accumulators.items()}
+    return {_accumulator(name): value for name, value in accumulators.items()}
+
+
+def _accumulator(name: str) -> tuple[DeviceId, int]:
+    device, at, hours = name.partition("@")
+    if not at:
+        return DeviceId(parse_id(device)), HALF_LIFE
+    if not (hours.isascii() and hours.isdigit() and len(hours) <= 5):
+        raise InvalidError("accumulators", "must name half-lives in whole hours")
+    if not 1 <= int(hours) <= MAX_HALF_LIFE:
+        raise InvalidError("accumulators", f"must have half-lives to {MAX_HALF_LIFE} h")
+    return DeviceId(parse_id(device)), int(hours)
 
 
 def _check_text(field: str, text: str, limit: int) -> None:

@@ -77,19 +77,20 @@ class Database:
 
     def __init__(self, home: Path, key: bytes) -> None:
         """Take the home's folder and the 32-byte store key; open nothing yet."""
-        self._home = home
+        self.home = home
+        """Its folder."""
         self._key = key
         self._mark: int | None = None
 
     def __enter__(self) -> Self:
         """Open and migrate the store; raise a `StoreError` if it cannot serve."""
-        path = self._home / DATABASE_NAME
+        path = self.home / DATABASE_NAME
         is_new = not path.exists()
         if is_new:
-            verify_no_store(self._home)
-            write_key_check(self._home, self._key)
+            verify_no_store(self.home)
+            write_key_check(self.home, self._key)
         else:
-            verify_store(self._home, self._key)
+            verify_store(self.home, self._key)
         with store_errors():
             self.writer = self._connect(_WRITER_CACHE_KIB)
             try:
@@ -97,14 +98,14 @@ class Database:
                 # to fold the readable part into the file would throw the rest away.
                 self.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 if not is_new:
-                    verify_commits(self.writer, marked_commit(self._home))
+                    verify_commits(self.writer, marked_commit(self.home))
                 self._prepare(is_new=is_new)
                 os.chmod(path, 0o600)
                 self.writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
             except BaseException:
                 self.writer.close()
                 raise
-        self._mark = os.open(self._home / MARK_NAME, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._mark = os.open(self.home / MARK_NAME, os.O_WRONLY | os.O_CREAT, 0o600)
         return self
 
     def __exit__(
@@ -137,7 +138,7 @@ class Database:
             os.pwrite(self._mark, _MARK.pack(commit), 0)
 
     def _connect(self, cache_kib: int) -> Connection:
-        return connect(self._home / DATABASE_NAME, self._key, cache_kib)
+        return connect(self.home / DATABASE_NAME, self._key, cache_kib)
 
     def _prepare(self, *, is_new: bool) -> None:
         if is_new:

@@ -304,8 +304,8 @@ def _import_node(group: Group, command: ImportNode) -> Outcome:
             metadata=command.metadata,
             network=command.network,
         )
-    for device, landmark in accumulators.items():
-        group.merge_energy(number, device, landmark)
+    for (device, half_life), landmark in accumulators.items():
+        group.merge_energy(number, device, half_life, landmark)
     return outcome
 
 

@@ -32,6 +32,9 @@ class GraphIndex:
         self.edges = Adjacency()
         self.states = bytearray(1)
         self.landmarks = array("d", [energy.EMPTY])
+        self.other_landmarks: dict[int, energy.Others] = {}
+        """Of the few nodes with energy under another half-life than the usual one."""
+        self._half_lives: dict[str, int] = {}
         self.edge_types: list[str] = [""]
         self._edge_type_numbers: dict[str, int] = {"": 0}
 
@@ -56,6 +59,8 @@ class GraphIndex:
         self.edges.truncate(edges)
         self.keys.truncate(nodes)
         del self.states[nodes + 1 :]
+        for node in range(nodes + 1, len(self.landmarks)):
+            self.other_landmarks.pop(node, None)
         del self.landmarks[nodes + 1 :]
         for name in self.edge_types[edge_types + 1 :]:
             del self._edge_type_numbers[name]
@@ -117,7 +122,37 @@ class GraphIndex:
 
     def atp(self, node: int, now_ms: int) -> float:
         """Return the energy of a visible node."""
+        if node in self.other_landmarks:
+            return energy.atp_of(self.landmarks_of(node), now_ms)
         return energy.atp(self.landmarks[node], now_ms)
+
+    def landmarks_of(self, node: int) -> energy.Landmarks:
+        """Return what the energy of a node follows from."""
+        return self.landmarks[node], self.other_landmarks.get(node, ())
+
+    def set_landmarks(self, node: int, landmarks: energy.Landmarks) -> None:
+        """Let a node have this energy."""
+        self.landmarks[node], others = landmarks
+        if others:
+            self.other_landmarks[node] = others
+        else:
+            self.other_landmarks.pop(node, None)
+
+    def half_life(self, network: str) -> int:
+        """Return the half-life of a network, in hours."""
+        return self._half_lives.get(network, energy.HALF_LIFE)
+
+    @property
+    def half_lives(self) -> Mapping[str, int]:
+        """The half-lives of the networks that have another than the usual one."""
+        return dict(self._half_lives)
+
+    def set_half_life(self, network: str, hours: int) -> None:
+        """Let a network have this half-life."""
+        if hours == energy.HALF_LIFE:
+            self._half_lives.pop(network, None)
+        else:
+            self._half_lives[network] = hours
 
     def fold(self) -> None:
         """Sort in what was added lately, if it is much."""

@@ -17,18 +17,20 @@ from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE
 from crdt.errors import NotFoundError
 from crdt.graph_index import TRASHED, VISIBLE, GraphIndex
-from crdt.ids import MAX_KEY_BYTES, DeviceId, EdgeId
+from crdt.history import read_history
+from crdt.ids import KEY_END, DeviceId, EdgeId
+from crdt.nearness import Near, Walk, energetic
+from crdt.network_rows import Network, check_network, members, read_days, read_networks
 from crdt.node_changes import last_change
 from crdt.patterns import BEFORE, History, Pattern, patterns
-from crdt.read_model import NODE_COLUMNS, read_edge, read_node, to_node
-from crdt.records import DEFAULT_NODE_TYPE, Edge, Node
-from crdt.streams import Bucket, Point, known_since, pulse_times, read_stream
+from crdt.read_model import NODE_COLUMNS, read_edge, read_node, read_weight, to_node
+from crdt.records import DEFAULT_NETWORK, DEFAULT_NODE_TYPE, Edge, Node
+from crdt.stream_points import Bucket, Point, means
+from crdt.streams import known_since, pulse_times
 from crdt.text_query import highlight, words
 from crdt.text_search import matching
 
 _BY_KEY: Final = f"SELECT {NODE_COLUMNS} FROM node WHERE key = ? AND state = 1"
-_KEY_END: Final = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
-"""Behind every key, for none has room for so many of the last character."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -55,6 +57,7 @@ class GraphReader:
     def __init__(self, database: Database, index: GraphIndex) -> None:
         """Open a reader of an open database."""
         self._connection = database.reader()
+        self._home = database.home
         self._index = index
 
     def __enter__(self) -> Self:
@@ -105,20 +108,26 @@ class GraphReader:
         after: str = "",
         prefix: str = "",
         node_type: str | None = None,
+        network: str | None = None,
         updated_since_ms: int | None = None,
         in_trash: bool = False,
     ) -> list[Node]:
         """Return nodes in key order, those behind `after`."""
-        # What index node_by_type leaves out stands in the statement itself, where the
-        # planner can see it.
+        # What node_by_type and node_by_network leave out stands in the statement
+        # itself, where the planner can see it.
         state = TRASHED if in_trash else VISIBLE
         conditions = ["key > ?", "key >= ?", "key < ?", f"state = {state}"]
-        values: list[Any] = [after, prefix, prefix + _KEY_END]
+        values: list[Any] = [after, prefix, prefix + KEY_END]
         if node_type is not None:
             conditions.append("type = ?")
             values.append(node_type)
             if node_type != DEFAULT_NODE_TYPE:
                 conditions.append(f"type != '{DEFAULT_NODE_TYPE}'")
+        if network is not None:
+            conditions.append("network = ?")
+            values.append(network)
+            if network != DEFAULT_NETWORK:
+                conditions.append(f"network != '{DEFAULT_NETWORK}'")
         if updated_since_ms is not None:
             conditions.append("updated_ms >= ?")
             values.append(updated_since_ms)
@@ -177,6 +186,7 @@ class GraphReader:
         depth: int = 1,
         direction: traversal.Direction = "both",
         edge_type: str | None = None,
+        network: str | None = None,
     ) -> list[tuple[Node, int]]:
         """Return (node, distance), nearest first, or raise `NotFoundError`."""
         walk = traversal.nearby(
@@ -185,6 +195,7 @@ class GraphReader:
             depth=depth,
             direction=direction,
             edge_type=edge_type,
+            may_show=None if network is None else members(self._connection, network),
         )
         found: list[tuple[Node, int]] = []
         for number, distance in walk:
@@ -193,8 +204,49 @@ class GraphReader:
             found += [(node, distance) for node in self._present([number])]
         return found
 
+    def energetic(
+        self, key: str, walk: Walk, *, network: str | None, limit: int, now_ms: int
+    ) -> tuple[list[tuple[Node, Near]], bool]:
+        """Return the nodes that count most near a node, and whether that is all.
+
+        Raises `NotFoundError`.
+        """
+        start = self._visible(key)
+        with store_errors():
+            found, is_complete = energetic(
+                self._index,
+                start,
+                walk,
+                weight=lambda edge: read_weight(self._connection, edge),
+                may_show=members(self._connection, network),
+                now_ms=now_ms,
+                limit=limit,
+            )
+        return [
+            (node, near) for near in found for node in self._present([near.node])
+        ], is_complete
+
+    def networks(self, now_ms: int) -> list[Network]:
+        """Return the default network, then all others that there are."""
+        with store_errors():
+            return read_networks(self._connection, self._index, now_ms)
+
+    def network_days(
+        self, network: str, since_ms: int, until_ms: int, limit: int
+    ) -> list[Point]:
+        """Return the history of a network by days, or raise `NotFoundError`."""
+        with store_errors():
+            check_network(self._connection, self._index, network)
+            sums = read_days(self._connection, network, since_ms, until_ms, limit)
+        return means(sums)
+
     def path(
-        self, start: str, goal: str, now_ms: int, max_cost: float | None
+        self,
+        start: str,
+        goal: str,
+        now_ms: int,
+        max_cost: float | None,
+        network: str | None = None,
     ) -> tuple[list[Node], float] | None:
         """Return (nodes from start to goal, cost), or None if there is no way.
 
@@ -206,6 +258,7 @@ class GraphReader:
             self._visible(goal),
             now_ms,
             max_cost=max_cost,
+            may_show=None if network is None else members(self._connection, network),
         )
         return None if found is None else (self._present(found[0]), found[1])
 
@@ -216,6 +269,7 @@ class GraphReader:
         limit: int,
         now_ms: int,
         node_type: str | None = None,
+        network: str | None = None,
         all_words: bool = False,
     ) -> list[Hit]:
         """Return nodes whose label or body has the words of `query`, best first.
@@ -228,7 +282,12 @@ class GraphReader:
             return []
         with store_errors():
             found = matching(
-                self._connection, wanted, limit, node_type, all_words=all_words
+                self._connection,
+                wanted,
+                limit,
+                node_type,
+                network,
+                all_words=all_words,
             )
         best = heapq.nsmallest(
             limit,
@@ -262,8 +321,9 @@ class GraphReader:
         """Return the history of a visible node, oldest first."""
         number = self._visible(key)
         with store_errors():
-            return read_stream(
+            return read_history(
                 self._connection,
+                self._home,
                 number,
                 since_ms,
                 until_ms,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self, TypeAlias, cast
 
 from crdt.bodies import load_body
 from crdt.database import Database, store_errors
@@ -12,6 +12,8 @@ from crdt.ids import DeviceId, NodeKey
 from crdt.read_model import EDGE_COLUMNS, NODE_COLUMNS, to_edge, to_node
 from crdt.records import Edge, Node
 
+Accumulators: TypeAlias = dict[tuple[DeviceId, int], float]
+"""Landmark by device and half-life."""
 _EDGES: Final = (
     f"SELECT {EDGE_COLUMNS} FROM (SELECT edge.* FROM edge"
     " JOIN node AS s ON s.id = edge.source AND s.state = 1"
@@ -49,8 +51,8 @@ class GraphSnapshot:
         """Let go of the view."""
         self._connection.close()
 
-    def nodes(self) -> Iterator[tuple[Node, dict[DeviceId, float]]]:
-        """Yield every visible node in key order, with its landmarks by device."""
+    def nodes(self) -> Iterator[tuple[Node, Accumulators]]:
+        """Yield every visible node in key order, with its accumulators."""
         with store_errors():
             for number, *columns in self._connection.execute(
                 f"SELECT id, {NODE_COLUMNS} FROM node WHERE state = 1 ORDER BY key"
@@ -80,8 +82,11 @@ class GraphSnapshot:
                 ):
                     yield to_edge(row, self._index)
 
-    def _landmarks(self, number: int) -> dict[DeviceId, float]:
+    def _landmarks(self, number: int) -> Accumulators:
         rows: list[tuple[Any, ...]] = self._connection.execute(
-            "SELECT device, landmark FROM energy WHERE node = ?", (number,)
+            "SELECT device, half_life, landmark FROM energy WHERE node = ?", (number,)
         ).fetchall()
-        return {self._devices[device]: landmark for device, landmark in rows}
+        return {
+            (self._devices[device], half_life): landmark
+            for device, half_life, landmark in rows
+        }

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from crdt import digest, journal
+from crdt import digest, journal, stream_archive
 from crdt.bodies import Bodies
 from crdt.database import Connection, Database, commit_number, store_errors
 from crdt.devices import OWN_DEVICE
@@ -163,6 +163,18 @@ class GraphWriter:
             self._connection.execute(
                 "DELETE FROM receipt WHERE time_ms < ?", (before_ms,)
             )
+
+    def archive(self, now_ms: int) -> bool:
+        """Move some of the old histories into a file; return whether more wait."""
+        connection = self._connection
+        with store_errors():
+            if not stream_archive.is_due(connection, now_ms):
+                return False
+        with self.transaction():
+            stream_archive.archive_some(
+                connection, self._database.home, now_ms, self._randomness
+            )
+        return True
 
     def derive(self, write: Callable[[Connection], Sequence[Event]]) -> Sequence[Event]:
         """Let `write` change derived rows durably; return the events it returns."""

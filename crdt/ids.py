@@ -36,6 +36,8 @@ ShardNumber = NewType("ShardNumber", int)
 
 SHARD_COUNT: Final = 4096
 MAX_KEY_BYTES: Final = 255
+KEY_END: Final = "\U0010ffff" * (MAX_KEY_BYTES // 4 + 1)
+"""Behind every key, for none has room for so many of the last character."""
 MAX_LABEL_BYTES: Final = 4 * 1024
 MAX_TYPE_BYTES: Final = 64
 MAX_METADATA_BYTES: Final = 64 * 1024

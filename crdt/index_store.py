@@ -11,14 +11,18 @@ from typing import Any, Final
 import apsw
 
 from crdt import energy
+from crdt.energy_rows import read_landmarks
 from crdt.graph_index import GraphIndex
+from crdt.ids import KEY_END
+from crdt.networks import KEY_PREFIX, half_life_of, network_of
+from crdt.read_model import NODE_COLUMNS, to_node
 from crdt.staged_rows import EDGE_CHANGE, NODE_CHANGE
 
 _LAYOUT: Final = "1/"
 """What the names of saved columns begin with. Columns of any other layout are as if
 absent: whoever changes what a column holds counts this up."""
 _PART_BYTES: Final = 1024 * 1024
-_NODE: Final = "SELECT id, key, state, created_ms FROM node"
+_NODE: Final = "SELECT id, key, state, created_ms, network FROM node"
 _EDGE: Final = "SELECT id, source, target, type, state FROM edge"
 
 
@@ -36,7 +40,10 @@ def load_index(connection: apsw.Connection) -> GraphIndex:
         index.restore(columns)
     for (name,) in connection.execute("SELECT name FROM edge_type ORDER BY id"):
         index.add_edge_type(str(name))
+    _load_half_lives(connection, index)
+    known_nodes = len(index.keys)
     _add_newer(connection, index)
+    _reread_other_paces(connection, index, known_nodes)
     _reread_changed(connection, index)
     index.fold()
     return index
@@ -69,13 +76,14 @@ def unsaved_rows(connection: apsw.Connection, index: GraphIndex) -> int:
 
 def _add_newer(connection: apsw.Connection, index: GraphIndex) -> None:
     known_nodes, known_edges = len(index.keys), len(index.edges)
-    for number, key, state, created_ms in connection.execute(
+    for number, key, state, created_ms, network in connection.execute(
         f"{_NODE} WHERE id > ? ORDER BY id", (known_nodes,)
     ):
         index.add_node(key)
         index.states[number] = state
         if state:
-            index.landmarks[number] = energy.total(created_ms, ())
+            half_life = index.half_life(network)
+            index.set_landmarks(number, energy.totals(created_ms, half_life, ()))
         if number % 50_000 == 0:
             index.fold()
     nodes = connection.execute(
@@ -112,10 +120,43 @@ def _reread_landmarks(
     connection: apsw.Connection, index: GraphIndex, nodes: Iterable[int]
 ) -> None:
     for node in nodes:
-        created = connection.execute(
-            "SELECT created_ms FROM node WHERE id = ? AND state > 0", (node,)
+        row: tuple[int, str] | None = connection.execute(
+            "SELECT created_ms, network FROM node WHERE id = ? AND state > 0", (node,)
         ).fetchone()
-        if created is None:
+        if row is None:
             continue
-        rows = connection.execute("SELECT landmark FROM energy WHERE node = ?", (node,))
-        index.landmarks[node] = energy.total(created[0], (row[0] for row in rows))
+        spent = read_landmarks(connection, node)
+        half_life = index.half_life(row[1])
+        index.set_landmarks(node, energy.totals(row[0], half_life, spent))
+
+
+def _load_half_lives(connection: apsw.Connection, index: GraphIndex) -> None:
+    """Read the settings of networks."""
+    for row in connection.execute(
+        f"SELECT {NODE_COLUMNS} FROM node WHERE key >= ? AND key < ? AND state = 1",
+        (KEY_PREFIX, KEY_PREFIX + KEY_END),
+    ):
+        node = to_node(row)
+        network = network_of(node.key)
+        if network is not None:
+            index.set_half_life(network, half_life_of(node))
+
+
+def _reread_other_paces(
+    connection: apsw.Connection, index: GraphIndex, known_nodes: int
+) -> None:
+    """Read the energies that saved columns have no room for."""
+    nodes = {
+        int(node)
+        for (node,) in connection.execute(
+            f"SELECT DISTINCT node FROM energy WHERE half_life != {energy.HALF_LIFE}"
+        )
+    }
+    for network in index.half_lives:
+        rows = connection.execute(
+            "SELECT id FROM node WHERE network = ? AND state > 0", (network,)
+        )
+        nodes.update(int(node) for (node,) in rows)
+    _reread_landmarks(
+        connection, index, sorted(node for node in nodes if node <= known_nodes)
+    )

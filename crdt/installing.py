@@ -25,7 +25,7 @@ from crdt.events import Event
 from crdt.graph_writer import GraphWriter
 from crdt.identity import Identity
 from crdt.ids import DeviceId
-from crdt.payload import BodyChange, EnergyChange, ShardChange
+from crdt.payload import BodyChange, EnergyChange, PacedEnergyChange, ShardChange
 from crdt.reception import merge_body, merge_energies, merge_update, stage_content
 from crdt.roster import Roster
 from crdt.shard_content import shard_content
@@ -185,7 +185,7 @@ def _parsed_piece(
                 parsed.append(found)
             case BodyChange(update=update):
                 parse(update, BODY)
-            case EnergyChange():
+            case EnergyChange() | PacedEnergyChange():
                 pass
     return parsed
 
@@ -204,8 +204,8 @@ def _stage_piece(
                 number = group.index.keys.number(key)
                 if not (number and holds_body(group.connection, number, update)):
                     merge_body(group, key, update)
-            case EnergyChange(device=device, accumulators=accumulators):
-                merge_energies(group, device, accumulators)
+            case EnergyChange() | PacedEnergyChange():
+                merge_energies(group, change)
 
 
 def _stage_shard(group: Group, shards: Shards, parsed: ParsedShardChange) -> None:

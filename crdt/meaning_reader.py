@@ -27,7 +27,7 @@ that is more. Measured in docs/decisions/vector-index.md."""
 MOST_IN_REGIONS: Final = 100_000
 """Nodes that are put into regions, the oldest of a larger graph."""
 MOST_CANDIDATES: Final = 6_400
-"""What a question for one type of nodes may go up to."""
+"""What a question for one type of nodes, or one network, may go up to."""
 _READ_AT_ONCE: Final = 10_000
 
 
@@ -99,6 +99,7 @@ class MeaningReader:
         model: int,
         limit: int,
         node_type: str | None = None,
+        network: str | None = None,
         threshold: float = 0.0,
         without: int = 0,
     ) -> list[tuple[Node, float]]:
@@ -118,9 +119,9 @@ class MeaningReader:
                 if resonance < threshold or len(found) == limit:
                     break
                 if number != without:
-                    found += self._fitting(number, resonance, node_type)
+                    found += self._fitting(number, resonance, node_type, network)
             if (
-                node_type is None
+                (node_type is None and network is None)
                 or len(found) == limit
                 or len(numbers) < count
                 or count >= MOST_CANDIDATES
@@ -129,7 +130,7 @@ class MeaningReader:
             count *= 4
 
     def resonant(
-        self, key: str, *, limit: int, threshold: float
+        self, key: str, *, limit: int, threshold: float, network: str | None = None
     ) -> list[tuple[Node, float]] | None:
         """Return the nodes nearest in meaning to a visible one, None if not known yet.
 
@@ -151,6 +152,7 @@ class MeaningReader:
             model=model.number,
             limit=limit,
             threshold=threshold,
+            network=network,
             without=number,
         )
 
@@ -176,7 +178,7 @@ class MeaningReader:
                 [
                     node
                     for number in region.central
-                    for node, _ in self._fitting(number, 1.0, None)
+                    for node, _ in self._fitting(number, 1.0)
                 ],
                 [key(number) for number in region.nodes],
             )
@@ -199,13 +201,18 @@ class MeaningReader:
         }
 
     def _fitting(
-        self, number: int, resonance: float, node_type: str | None
+        self,
+        number: int,
+        resonance: float,
+        node_type: str | None = None,
+        network: str | None = None,
     ) -> list[tuple[Node, float]]:
         with store_errors():
             node = read_node(self._connection, number)
         if node is None or node.deleted_ms is not None:
             return []
-        return [(node, resonance)] if node_type in (None, node.type) else []
+        fits = node_type in (None, node.type) and network in (None, node.network)
+        return [(node, resonance)] if fits else []
 
     def _ranked(
         self, model: Model, numbers: Sequence[int], asked: bytes

@@ -13,7 +13,7 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 
 import msgspec
 
-from crdt.energy import MAX_LANDMARK
+from crdt.energy import HALF_LIFE, MAX_HALF_LIFE, MAX_LANDMARK
 from crdt.errors import InvalidError, MalformedError
 from crdt.ids import SHARD_COUNT, DeviceId, NodeKey, ShardNumber, check_key
 
@@ -57,11 +57,41 @@ class EnergyChange(
         tuple[tuple[NodeKey, Landmark], ...], msgspec.Meta(max_length=MAX_ACCUMULATORS)
     ]
 
+    @property
+    def half_life(self) -> int:
+        """In hours."""
+        return HALF_LIFE
 
-Change: TypeAlias = ShardChange | BodyChange | EnergyChange
+
+class PacedEnergyChange(
+    msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True
+):
+    """Accumulators under another half-life than the usual one, in landmark form."""
+
+    device: Annotated[DeviceId, msgspec.Meta(min_length=16, max_length=16)]
+    half_life: Annotated[int, msgspec.Meta(ge=1, le=MAX_HALF_LIFE)]
+    """In hours."""
+    accumulators: Annotated[
+        tuple[tuple[NodeKey, Landmark], ...], msgspec.Meta(max_length=MAX_ACCUMULATORS)
+    ]
+
+
+AnyEnergyChange: TypeAlias = EnergyChange | PacedEnergyChange
+Change: TypeAlias = ShardChange | BodyChange | AnyEnergyChange
 _Changes: TypeAlias = Annotated[
     tuple[Change, ...], msgspec.Meta(min_length=1, max_length=MAX_CHANGES)
 ]
+
+
+def energy_change(
+    device: DeviceId,
+    half_life: int,
+    accumulators: tuple[tuple[NodeKey, float], ...],
+) -> AnyEnergyChange:
+    """Return the change that tells accumulators of a device under a half-life."""
+    if half_life == HALF_LIFE:
+        return EnergyChange(device, accumulators)
+    return PacedEnergyChange(device, half_life, accumulators)
 
 
 def encoded_size(change: Change) -> int:
@@ -168,7 +198,10 @@ def _check_keys(change: Change) -> None:
     match change:
         case BodyChange(node=node):
             check_key(node)
-        case EnergyChange(accumulators=accumulators):
+        case (
+            EnergyChange(accumulators=accumulators)
+            | PacedEnergyChange(accumulators=accumulators)
+        ):
             for node, _ in accumulators:
                 check_key(node)
         case ShardChange():

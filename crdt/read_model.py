@@ -66,6 +66,14 @@ def read_edge(
     return None if row is None else to_edge(row, index)
 
 
+def read_weight(connection: apsw.Connection, number: int) -> float:
+    """Return the weight of the edge of a row."""
+    row = connection.execute(
+        "SELECT weight FROM edge WHERE id = ?", (number,)
+    ).fetchone()
+    return 0.0 if row is None else float(row[0])
+
+
 def to_edge(row: Sequence[Any], index: GraphIndex) -> Edge:
     """Make an edge from the columns `EDGE_COLUMNS`."""
     source, target, kind, weight, metadata, created, version, state = row

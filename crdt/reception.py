@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from crdt.changes import ParsedChange, ParsedShardChange
-from crdt.ids import DeviceId, EdgeId, NodeKey, ShardNumber, is_edge_id
-from crdt.payload import BodyChange, EnergyChange
+from crdt.ids import EdgeId, NodeKey, ShardNumber, is_edge_id
+from crdt.payload import AnyEnergyChange, BodyChange, EnergyChange, PacedEnergyChange
 from crdt.records import Edge
 from crdt.schema import (
     Entries,
@@ -34,8 +34,8 @@ def merge_changes(
                 group.changes.append(change.change)
             case BodyChange(node=key, update=update):
                 merge_body(group, key, update)
-            case EnergyChange(device=device, accumulators=accumulators):
-                merge_energies(group, device, accumulators)
+            case EnergyChange() | PacedEnergyChange():
+                merge_energies(group, change)
 
 
 def stage_content(
@@ -59,12 +59,11 @@ def merge_body(group: Group, key: NodeKey, update: bytes) -> None:
     group.set_body(number, document.text(), hashes)
 
 
-def merge_energies(
-    group: Group, device: DeviceId, accumulators: Iterable[tuple[NodeKey, float]]
-) -> None:
+def merge_energies(group: Group, change: AnyEnergyChange) -> None:
     """Stage accumulators of a device."""
-    for key, landmark in accumulators:
-        group.merge_energy(group.mention(key), device, landmark)
+    for key, landmark in change.accumulators:
+        number = group.mention(key)
+        group.merge_energy(number, change.device, change.half_life, landmark)
 
 
 def _merge_shard(group: Group, shards: Shards, change: ParsedShardChange) -> None:

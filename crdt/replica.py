@@ -306,6 +306,10 @@ class Replica:
         """Drop the receipts of requests that nobody will repeat any more."""
         self._writer.forget_receipts(before_ms)
 
+    def archive(self, now_ms: int) -> bool:
+        """Move some of the old histories into a file; return whether more wait."""
+        return self._writer.archive(now_ms)
+
     def save_acknowledgements(self) -> None:
         """Store what other devices said since it was last stored."""
         if self._acknowledgements.is_unsaved:

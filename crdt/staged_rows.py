@@ -11,6 +11,7 @@ import apsw
 
 from crdt.bodies import load_body
 from crdt.embeddings import queue
+from crdt.energy import Landmarks
 from crdt.graph_index import GraphIndex
 from crdt.read_model import (
     edge_state,
@@ -41,7 +42,9 @@ class StagedRows:
     new_edges: list[int] = field(default_factory=list)
     changed_edges: set[int] = field(default_factory=set)
     new_types: list[tuple[int, str]] = field(default_factory=list)
-    landmarks: dict[int, float] = field(default_factory=dict)
+    landmarks: dict[int, Landmarks] = field(default_factory=dict)
+    half_lives: dict[str, int] = field(default_factory=dict)
+    """Of networks whose settings the group may change, in hours."""
     texts: set[int] = field(default_factory=set)
     """Nodes to be indexed anew for text search."""
     bodies: dict[int, str] = field(default_factory=dict)
@@ -71,8 +74,10 @@ class StagedRows:
 
     def show(self, index: GraphIndex) -> None:
         """Let readers of the index see the rows; they are durable now."""
-        for number, landmark in self.landmarks.items():
-            index.landmarks[number] = landmark
+        for number, landmarks in self.landmarks.items():
+            index.set_landmarks(number, landmarks)
+        for network, half_life in self.half_lives.items():
+            index.set_half_life(network, half_life)
         for number in self.changed_nodes:
             index.states[number] = node_state(self.nodes[number])
         for number in self.changed_edges:

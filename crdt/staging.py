@@ -20,18 +20,16 @@ import msgspec
 from crdt import digest, energy
 from crdt.adjacency import PRESENT
 from crdt.bodies import Bodies, body_hash
-from crdt.devices import OWN_DEVICE, device_number
 from crdt.early_changes import (
     EarlyEdges,
     edge_over_early,
     node_over_early,
     under_prefix,
 )
-from crdt.energy_rows import read_landmark, read_landmarks, write_landmark
 from crdt.events import Event, named
 from crdt.graph_index import GHOST, VISIBLE, GraphIndex
 from crdt.ids import DeviceId, NodeKey, ShardNumber, shard_of
-from crdt.payload import Change, EnergyChange
+from crdt.payload import Change, energy_change
 from crdt.read_model import node_state, read_edge, read_node
 from crdt.records import Edge, Node
 from crdt.schema import (
@@ -49,6 +47,7 @@ from crdt.schema import (
 from crdt.shard_content import AllEntries
 from crdt.shards import EntryKey
 from crdt.space_keys import SpaceKeys
+from crdt.staged_energy import StagedEnergy
 from crdt.staged_rows import StagedRows
 from crdt.streams import record_point
 from crdt.totals import Tally
@@ -91,8 +90,12 @@ class Group:
     """By which envelope nodes changed last."""
     _has_bodies: bool | None = None
     """Whether any node had a body before."""
-    _energised: set[int] = field(default_factory=set)
-    """Ghosts that the group gave energy; it counts when they become nodes."""
+    energy: StagedEnergy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.energy = StagedEnergy(
+            self.connection, self.index, self.rows, self.device, self.now_ms
+        )
 
     def name_origin(self, first: int, origin: str) -> None:
         """Say of the events from number `first` on which device made the changes."""
@@ -180,10 +183,7 @@ class Group:
         is_new = self.rows.nodes.get(number, after) is None
         self.rows.nodes[number] = after
         self._note_change(number)
-        if is_new and number not in self._energised:
-            self.rows.landmarks[number] = energy.total(after.created_ms, ())
-        elif before is None or before.created_ms != after.created_ms:
-            self.refresh_landmark(number, after)
+        self.energy.show(number, before, after, is_new=is_new)
         self._count_node(number, before, after)
         kind = "node.changed" if is_visible else "node.deleted"
         self.events.append(Event(kind, after.key))
@@ -192,15 +192,10 @@ class Group:
         """Stage that of a node nothing but the key is left: a ghost again."""
         self.rows.nodes[number] = None
         self._note_change(number)
-        self.rows.landmarks[number] = energy.EMPTY
+        self.energy.forget(number, before)
         self.rows.texts.add(number)
         self._count_node(number, before, None)
         self.events.append(Event("node.deleted", before.key))
-
-    def refresh_landmark(self, number: int, node: Node) -> None:
-        """Stage the energy of a node as its creation and the energy rows have it."""
-        spent = read_landmarks(self.connection, number)
-        self.rows.landmarks[number] = energy.total(node.created_ms, spent)
 
     def create_edge(self, edge: Edge, ends: tuple[int, int]) -> int:
         """Stage an edge that no device is known to have created; return its number.
@@ -286,26 +281,25 @@ class Group:
 
     def pulse(self, number: int, node: Node, amount: float) -> None:
         """Stage energy that this device's person gives to a node."""
-        before = read_landmark(self.connection, number, OWN_DEVICE)
-        landmark = energy.pulsed(before, amount, self.now_ms)
-        self._set_energy(number, node, OWN_DEVICE, landmark)
-        change = EnergyChange(self.device, ((node.key, landmark),))
-        self.changes.append(change)
-        atp = energy.atp(self.rows.landmarks[number], self.now_ms)
+        half_life, landmark = self.energy.pulse(number, node, amount)
+        spent = ((node.key, landmark),)
+        self.changes.append(energy_change(self.device, half_life, spent))
+        atp = energy.atp_of(self.rows.landmarks[number], self.now_ms)
         record_point(self.connection, number, self.now_ms, atp, "pulse")
         self.events.append(Event("pulse", node.key))
 
-    def merge_energy(self, number: int, device: DeviceId, landmark: float) -> None:
+    def merge_energy(
+        self, number: int, device: DeviceId, half_life: int, landmark: float
+    ) -> None:
         """Stage an accumulator from elsewhere, if it says more than is known."""
-        is_own = device == self.device
-        row = OWN_DEVICE if is_own else device_number(self.connection, device)
-        if landmark > read_landmark(self.connection, number, row):
-            self._set_energy(number, self.node(number), row, landmark)
-            key = self.index.keys.key(number)
-            self.changes.append(EnergyChange(device, ((key, landmark),)))
+        node = self.node(number)
+        if self.energy.merge(number, node, device, half_life, landmark):
+            spent = ((self.index.keys.key(number), landmark),)
+            self.changes.append(energy_change(device, half_life, spent))
 
     def write_rows(self) -> None:
         """Write the staged rows of the read model, in the caller's transaction."""
+        self.energy.settle()
         self.rows.write(self.connection, self.index, self.client_id)
 
     def show(self) -> None:
@@ -342,15 +336,6 @@ class Group:
 
     def _shard(self, key: NodeKey) -> ShardNumber:
         return shard_of(self.keys.shard_secret, key)
-
-    def _set_energy(
-        self, number: int, node: Node | None, device: int, landmark: float
-    ) -> None:
-        write_landmark(self.connection, number, device, landmark)
-        if node is None:
-            self._energised.add(number)
-        else:
-            self.refresh_landmark(number, node)
 
     def _count_node(self, number: int, before: Node | None, after: Node | None) -> None:
         hidden = before if before is not None and before.deleted_ms is None else None

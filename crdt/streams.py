@@ -1,62 +1,83 @@
 """The history of nodes: how much energy they had, and when.
 
 A stream is local: what this device saw. Points are written when something happens to
-a node, so a quiet node costs nothing.
+a node, so a quiet node costs nothing. Each is counted in its hour and its day (UTC) as
+well, in the same transaction; of a storm of pulses only the first `MOST_A_MINUTE` of
+each minute stand as points of their own, and hours and days count them all.
 """
 
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal
 
 import apsw
-import msgspec
 
 from crdt import energy
+from crdt.stream_points import DAY_MS, HOUR_MS, MINUTE_MS, Point, Sums
 
-Bucket: TypeAlias = Literal["raw", "hour", "day"]
-_BUCKET_MS: Final[dict[Bucket, int]] = {"raw": 1, "hour": 3_600_000, "day": 86_400_000}
-
-
-class Point(msgspec.Struct, frozen=True):
-    """One point of a stream; in a bucket, the mean over it at its start."""
-
-    time_ms: int
-    atp: float
-    attention: float
-    """0 to 1, see `crdt.energy.attention`."""
-    type: str
-    """What happened: `pulse`."""
+MOST_A_MINUTE: Final = 10
+"""Points of one node and kind in one minute; more add nothing that anybody asks."""
+_GATHERED: Final = (("stream_hour", HOUR_MS), ("stream_day", DAY_MS))
 
 
 def record_point(
     connection: apsw.Connection, node: int, time_ms: int, atp: float, kind: str
 ) -> None:
     """Add a point to the stream of a node row, in the caller's transaction."""
-    connection.execute(
-        "INSERT OR REPLACE INTO stream (node, time_ms, atp, attention, type)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (node, time_ms, atp, energy.attention(atp), kind),
+    attention = energy.attention(atp)
+    for table, width in _GATHERED:
+        connection.execute(
+            f"INSERT INTO {table} (node, start_ms, type, count, atp, attention)"
+            " VALUES (?, ?, ?, 1, ?, ?) ON CONFLICT (node, start_ms, type) DO UPDATE"
+            " SET count = count + 1, atp = atp + excluded.atp,"
+            " attention = attention + excluded.attention",
+            (node, time_ms - time_ms % width, kind, atp, attention),
+        )
+    minute = time_ms - time_ms % MINUTE_MS
+    rows: list[tuple[int]] = connection.execute(  # type: ignore[assignment]  # typed by the schema
+        "SELECT count(*) FROM stream WHERE node = ? AND time_ms >= ? AND time_ms < ?"
+        " AND type = ?",
+        (node, minute, minute + MINUTE_MS, kind),
+    ).fetchall()
+    if rows[0][0] < MOST_A_MINUTE:
+        connection.execute(
+            "INSERT OR REPLACE INTO stream (node, time_ms, atp, attention, type)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (node, time_ms, atp, attention, kind),
+        )
+
+
+def read_points(
+    connection: apsw.Connection, node: int, since_ms: int, until_ms: int, limit: int
+) -> list[Point]:
+    """Return the points of a node row in [since, until), oldest first."""
+    rows = connection.execute(
+        "SELECT time_ms, atp, attention, type FROM stream"
+        " WHERE node = ? AND time_ms >= ? AND time_ms < ?"
+        " ORDER BY time_ms, type LIMIT ?",
+        (node, since_ms, until_ms, limit),
     )
+    return [Point(*row) for row in rows]
 
 
-def read_stream(
+def read_sums(
     connection: apsw.Connection,
     node: int,
     since_ms: int,
     until_ms: int,
     *,
-    bucket: Bucket,
+    bucket: Literal["hour", "day"],
     limit: int,
-) -> list[Point]:
-    """Return the points of a node row in [since, until), oldest first."""
+) -> list[Sums]:
+    """Return the hours or days of a node row that begin in [since, until)."""
     rows = connection.execute(
-        "SELECT time_ms - time_ms % ?1 AS start, avg(atp), avg(attention), type"
-        " FROM stream WHERE node = ?2 AND time_ms >= ?3 AND time_ms < ?4"
-        " GROUP BY start, type ORDER BY start, type LIMIT ?5",
-        (_BUCKET_MS[bucket], node, since_ms, until_ms, limit),
+        f"SELECT start_ms, type, count, atp, attention FROM stream_{bucket}"
+        " WHERE node = ? AND start_ms >= ? AND start_ms < ?"
+        " ORDER BY start_ms, type LIMIT ?",
+        (node, since_ms, until_ms, limit),
     )
-    return [Point(*row) for row in rows]
+    return [Sums(*row) for row in rows]
 
 
 def pulse_times(
@@ -73,7 +94,7 @@ def pulse_times(
 
 
 def known_since(connection: apsw.Connection) -> int | None:
-    """Return the time of the oldest point of any stream, None if there is none."""
+    """Return the time of the oldest point that is not archived, None without any."""
     rows: list[tuple[int | None]] = connection.execute(  # type: ignore[assignment]  # typed by the schema
         "SELECT min(time_ms) FROM stream"
     ).fetchall()

@@ -7,6 +7,7 @@ id of its own: two devices that go on under one name diverge without a sign.
 
 from pathlib import Path
 
+from crdt import stream_archive
 from crdt.backup import BackupRecord, read_record
 from crdt.chain import EMPTY_CHAIN
 from crdt.database import (
@@ -37,6 +38,7 @@ def succeed(backup: Connection, folder: Path, key: bytes, heir: Identity) -> Non
         commit = commit_number(database.writer) + 1
         with store_errors(), database.writer:
             _hand_over(database.writer, read_record(backup), heir, commit)
+            stream_archive.unpack(database.writer, folder)
         database.acknowledge(commit)
 
 

@@ -18,6 +18,7 @@ _NEWEST: Final = (
     "SELECT node.id, node.label FROM node_text"
     " JOIN node ON node.id = node_text.rowid"
     " WHERE node_text MATCH ?1 AND (?2 IS NULL OR node.type = ?2)"
+    " AND (?4 IS NULL OR node.network = ?4)"
     " ORDER BY node_text.rowid DESC LIMIT ?3"
 )
 
@@ -27,6 +28,7 @@ def matching(
     wanted: list[str],
     enough: int,
     node_type: str | None,
+    network: str | None = None,
     *,
     all_words: bool = False,
 ) -> dict[int, float]:
@@ -40,7 +42,7 @@ def matching(
     expressions = [f"label : ({every})", every]
     for expression in expressions if all_words else [*expressions, some]:
         rows: list[tuple[int, str]] = connection.execute(  # type: ignore[assignment]  # typed by the schema
-            _NEWEST, (expression, node_type, CANDIDATES)
+            _NEWEST, (expression, node_type, CANDIDATES, network)
         ).fetchall()
         for number, label in rows:
             if number not in found:

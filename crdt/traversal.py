@@ -5,7 +5,7 @@ ends it; a graph may link anything with everything.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
@@ -28,10 +28,12 @@ def nearby(
     depth: int,
     direction: Direction = "both",
     edge_type: str | None = None,
+    may_show: Callable[[int], bool] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yield (node number, distance) of nodes within `depth` steps, nearest first.
 
-    The start itself is left out. With `edge_type` only edges of that type are walked.
+    The start itself is left out. With `edge_type` only edges of that type are walked,
+    with `may_show` only over nodes for which it is true.
     """
     wanted = None if edge_type is None else index.edge_type_number(edge_type)
     if edge_type is not None and wanted is None:
@@ -48,6 +50,8 @@ def nearby(
                 if other in seen or (wanted is not None and types[edge] != wanted):
                     continue
                 seen.add(other)
+                if may_show is not None and not may_show(other):
+                    continue
                 following.append(other)
                 yield other, distance
         frontier = following
@@ -61,17 +65,21 @@ def cheapest_path(
     *,
     max_cost: float | None = None,
     max_expansions: int = MAX_EXPANSIONS,
+    may_show: Callable[[int], bool] | None = None,
 ) -> tuple[list[int], float] | None:
     """Return (node numbers from start to goal, cost), or None if there is no way.
 
     Edges are walked both ways; a step from a to b costs 1 / (ATP(a) * ATP(b)). The
     search is A* from both ends at once with balanced potentials (Ikeda et al., "A fast
-    algorithm for finding better routes by AI search techniques", 1994). Raises
-    `SearchBudgetError` when `max_expansions` nodes were not enough.
+    algorithm for finding better routes by AI search techniques", 1994). With `may_show`
+    the way goes over nodes alone for which it is true. Raises `SearchBudgetError` when
+    `max_expansions` nodes were not enough.
     """
+    if may_show is not None and not (may_show(start) and may_show(goal)):
+        return None
     if start == goal:
         return [start], 0.0
-    search = _Search(index, start, goal, now_ms)
+    search = _Search(index, start, goal, now_ms, may_show)
     meeting = search.run(float("inf") if max_cost is None else max_cost, max_expansions)
     if meeting == _NOWHERE:
         return None
@@ -89,8 +97,16 @@ class _Search:
     best meeting is known when the two queues together promise nothing better.
     """
 
-    def __init__(self, index: GraphIndex, start: int, goal: int, now_ms: int) -> None:
+    def __init__(
+        self,
+        index: GraphIndex,
+        start: int,
+        goal: int,
+        now_ms: int,
+        may_show: Callable[[int], bool] | None,
+    ) -> None:
         self._index = index
+        self._may_show = may_show
         self._now_ms = now_ms
         self._energy: dict[int, float] = {}
         self._ends = (start, goal)
@@ -158,7 +174,9 @@ class _Search:
         base, energy = costs[node], self._atp(node)
         for _, other in self._index.links(node):
             cost = base + 1.0 / (energy * self._atp(other))
-            if cost < costs.get(other, float("inf")):
+            if cost < costs.get(other, float("inf")) and (
+                self._may_show is None or self._may_show(other)
+            ):
                 costs[other] = cost
                 parents[other] = node
                 heapq.heappush(queue, (cost + self._potential(side, other), other))

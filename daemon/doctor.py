@@ -12,14 +12,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from getpass import getpass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from consensus.model_folder import find_model
 from crdt.errors import ConflictError, NotFoundError, StoreInUseError
 from crdt.private_files import read_small
 from daemon import service
 from daemon.client import DaemonAbsentError, connect
-from daemon.config import load_config
+from daemon.config import Config, load_config
 from daemon.finding import AmissError, Finding, looked
 from daemon.home import CONFIG_NAME, TOKEN_NAME, locked
 from daemon.store_examination import examine_store
@@ -51,7 +53,8 @@ def _examine(
     name = shlex.quote(str(home))
     yield looked("home", lambda: _home(home), f"Close it: chmod 700 {name}")
     yield looked("files", lambda: _files(home), f"Close them: chmod -R go= {name}")
-    yield looked("settings", lambda: _settings(home, environment), "Correct them.")
+    settings = looked("settings", lambda: _settings(home, environment), "Correct them.")
+    yield settings
     yield looked("token", lambda: _token(home), "Remove it; the next start makes one.")
     yield looked("disk", lambda: _disk(home), "Free some space.")
     yield looked(
@@ -64,7 +67,9 @@ def _examine(
     yield looked("service", lambda: _service(home, machine), f"See: {machine.journal}")
     ask_passphrase = _ask_passphrase if sys.stdin.isatty() else None
     yield from examine_store(home, environment, ask_passphrase)
-    detail = "off: search goes by words alone; everything else works"
+    detail = "known once the settings are valid"
+    if settings.ok:
+        detail = _meaning(load_config(home, environment, {}), environment)
     yield Finding(ok=True, title="meaning", detail=detail)
 
 
@@ -101,6 +106,17 @@ def _is_open(path: Path) -> bool:
 def _settings(home: Path, environment: Mapping[str, str]) -> str:
     config = load_config(home, environment, {})
     return f"valid; the API's port is {config.port or 'any free one'}"
+
+
+def _meaning(config: Config, environment: Mapping[str, str]) -> str:
+    off = "search goes by words alone; everything else works"
+    if not config.embeddings:
+        return f"turned off by the setting 'embeddings': {off}"
+    named = None if config.model is None else Path(config.model).expanduser()
+    folder = find_model(named, environment)
+    if folder is None or find_spec("sentence_transformers") is None:
+        return f"off: {off}; 'make meaning' installs what it needs"
+    return f"on; the model lies in {folder}"
 
 
 def _token(home: Path) -> str:

@@ -1,6 +1,7 @@
 """The folder that holds everything of one device, and who may use it.
 
 store.db, -wal, -shm   the encrypted store        crdt.database
+streams-N.archive      old histories, sealed      crdt.stream_archive
 store.check, store.mark, store-key.json, store.key
                        what opens and guards it   crdt.database, crdt.key_sources
 config.toml            settings a person may write

@@ -22,6 +22,7 @@ from crdt.database import (
 )
 from crdt.errors import DamagedError, StoreError
 from crdt.key_sources import KEY_FILE_NAME, AskPassphrase, Source
+from crdt.stream_archive import parts, read_part
 from daemon.finding import AmissError, Finding, looked
 from daemon.home import has_store
 from daemon.setup import load_secrets, open_key
@@ -35,6 +36,10 @@ _KEY: Final = (
     " new home: fractality --home NEW restore FILE"
 )
 _UPGRADE: Final = "Install the newest version of this program."
+_ARCHIVE: Final = (
+    "Put the file back from a copy of the home. Without it only old histories lack;"
+    " everything else goes on."
+)
 _FAULTS_SHOWN: Final = 3
 _KEPT: Final[dict[Source, str]] = {
     "systemd-credential": "systemd keeps it and passes it to the service",
@@ -82,6 +87,7 @@ def _examine_file(home: Path, key: bytes) -> Iterator[Finding]:
             yield looked("device", lambda: _device(connection), _RESTORE)
             yield looked("pages", lambda: _pages(connection), _RESTORE)
             yield looked("writes", lambda: _writes(connection, marked), _RESTORE)
+            yield looked("archive", lambda: _archive(connection, home), _ARCHIVE)
 
 
 def _schema(connection: Connection) -> str:
@@ -113,3 +119,13 @@ def _writes(connection: Connection, marked: int) -> str:
     verify_commits(connection, marked)
     with store_errors():
         return f"all {commit_number(connection):,} acknowledged ones are there"
+
+
+def _archive(connection: Connection, home: Path) -> str:
+    if connection.pragma("user_version") != newest_schema():
+        return "looked at once the store has the newest version"
+    with store_errors():
+        found = parts(connection)
+        for part in found:
+            read_part(connection, home, part)
+    return f"all {len(found):,} files of old histories verify"

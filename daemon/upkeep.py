@@ -4,10 +4,12 @@ Each step is short, so that whoever does ask waits little; the order is by what 
 most if the machine is switched off next: envelopes, compaction, the saved index.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from crdt.committed import Committed
+from crdt.errors import StoreError
 from crdt.replica import Replica
 from daemon.memory import release_memory
 
@@ -17,7 +19,10 @@ _NEXT_STEP_SECONDS: Final = 0.02
 _AFTER_FAULT_SECONDS: Final = 2.0
 """Time between tries while the store cannot write, for instance on a full disk."""
 _RECEIPT_MS: Final = 24 * 3600 * 1000
-_RECEIPTS_EVERY_MS: Final = 3600 * 1000
+_EVERY_MS: Final = 3600 * 1000
+"""Between two looks for what has become old: receipts, histories."""
+
+logger = logging.getLogger(__name__)
 
 
 class Upkeep:
@@ -33,7 +38,8 @@ class Upkeep:
         self._replica = replica
         self._wall_ms = wall_ms
         self._monotonic_ms = monotonic_ms
-        self._receipts_due_ms = monotonic_ms() + _RECEIPTS_EVERY_MS
+        self._receipts_due_ms = monotonic_ms() + _EVERY_MS
+        self._archive_due_ms = monotonic_ms()
         self._wait: float | None = _QUIET_SECONDS
         self._was_busy = False
         self._has_tidied = False
@@ -81,8 +87,28 @@ class Upkeep:
         replica.save_acknowledgements()
         if self._monotonic_ms() >= self._receipts_due_ms:
             replica.forget_receipts(self._wall_ms() - _RECEIPT_MS)
-            self._receipts_due_ms = self._monotonic_ms() + _RECEIPTS_EVERY_MS
+            self._receipts_due_ms = self._monotonic_ms() + _EVERY_MS
+        if self._archives(replica):
+            self._wait = _NEXT_STEP_SECONDS
+            self._has_tidied = True
+            return
         if self._has_tidied:
             release_memory()
             self._has_tidied = False
         self._wait = None
+
+    def _archives(self, replica: Replica) -> bool:
+        """Archive some of the old histories; return whether more wait.
+
+        What keeps that from being done keeps nothing else: it is told, and tried again.
+        """
+        if self._monotonic_ms() < self._archive_due_ms:
+            return False
+        is_more = False
+        try:
+            is_more = replica.archive(self._wall_ms())
+        except StoreError as error:
+            logger.warning("old histories stay in the store for now: %s", error)
+        if not is_more:
+            self._archive_due_ms = self._monotonic_ms() + _EVERY_MS
+        return is_more

@@ -38,7 +38,7 @@ async def search(call: Call) -> web.Response:
             hits = [
                 shapes.SearchHit(document(call, node), near, near, None)
                 for node, near in await call.service.meaning.nearest(
-                    question, query.limit, query.type
+                    question, query.limit, query.type, query.network
                 )
             ]
         case "hybrid":
@@ -50,7 +50,7 @@ async def get_resonant(call: Call) -> web.Response:
     """Answer the nodes that mean nearly what a node does, nearest first."""
     query: shapes.ResonantQuery = call.query
     found = await call.service.meaning.resonant(
-        call.path["key"], query.limit, query.threshold
+        call.path["key"], query.limit, query.threshold, query.network
     )
     return json_response(
         [shapes.Resonance(document(call, node), near) for node, near in found]
@@ -135,6 +135,7 @@ async def _worded(call: Call, limit: int, *, all_words: bool = False) -> list[Hi
             limit=limit,
             now_ms=call.service.wall_ms(),
             node_type=query.type,
+            network=query.network,
             all_words=all_words,
         )
     )
@@ -161,7 +162,7 @@ async def _by_both(call: Call) -> list[shapes.SearchHit]:
     except EmbeddingError:
         return _by_words(call, await _worded(call, query.limit))
     worded = await _worded(call, size, all_words=True)
-    meant = await service.meaning.nearest(question, size, query.type)
+    meant = await service.meaning.nearest(question, size, query.type, query.network)
     nodes: dict[str, Node] = {hit.node.key: hit.node for hit in worded}
     nodes |= {node.key: node for node, _ in meant}
     now_ms = service.wall_ms()

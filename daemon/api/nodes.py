@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -22,8 +23,10 @@ from crdt.commands import (
 from crdt.errors import InvalidError
 from crdt.execution import Outcome
 from crdt.ids import MAX_BODY_BYTES, check_key
+from crdt.nearness import Walk
 from crdt.records import Node
 from crdt.schema import MAX_TIME_MS
+from crdt.stream_points import Point
 from daemon.api import shapes
 from daemon.api.problems import ProblemError
 from daemon.api.routing import Call, json_response, read_limited
@@ -141,6 +144,7 @@ async def list_nodes(call: Call) -> web.Response:
             after=after,
             prefix=query.prefix,
             node_type=query.type,
+            network=query.network,
             updated_since_ms=since_ms,
             in_trash=query.trash,
         )
@@ -153,8 +157,10 @@ async def list_nodes(call: Call) -> web.Response:
 
 
 async def neighbours(call: Call) -> web.Response:
-    """Answer nodes near a node, nearest first."""
+    """Answer nodes near a node, the nearest or the most energetic first."""
     query: shapes.NeighboursQuery = call.query
+    if query.order == "energy":
+        return await _energetic(call, query)
     found = await call.service.read(
         lambda reader: reader.neighbours(
             call.path["key"],
@@ -162,10 +168,29 @@ async def neighbours(call: Call) -> web.Response:
             depth=query.depth,
             direction=query.direction,
             edge_type=query.type,
+            network=query.network,
         )
     )
     items = [shapes.Neighbour(document(call, node), steps) for node, steps in found]
     return json_response(shapes.NeighbourList(items, None))
+
+
+async def _energetic(call: Call, query: shapes.NeighboursQuery) -> web.Response:
+    now_ms = call.service.wall_ms()
+    found, is_complete = await call.service.read(
+        lambda reader: reader.energetic(
+            call.path["key"],
+            Walk(query.depth, query.direction, query.type),
+            network=query.network,
+            limit=query.limit,
+            now_ms=now_ms,
+        )
+    )
+    items = [
+        shapes.Neighbour(document(call, node), near.distance, near.score)
+        for node, near in found
+    ]
+    return json_response(shapes.NeighbourList(items, None, is_complete))
 
 
 async def find_path(call: Call) -> web.Response:
@@ -173,7 +198,9 @@ async def find_path(call: Call) -> web.Response:
     query: shapes.PathQuery = call.query
     now_ms = call.service.wall_ms()
     found = await call.service.read(
-        lambda reader: reader.path(query.source, query.target, now_ms, query.max_cost)
+        lambda reader: reader.path(
+            query.source, query.target, now_ms, query.max_cost, query.network
+        )
     )
     if found is None:
         raise ProblemError(
@@ -188,8 +215,7 @@ async def find_path(call: Call) -> web.Response:
 async def get_stream(call: Call) -> web.Response:
     """Answer the history of a node."""
     query: shapes.StreamQuery = call.query
-    since_ms = 0 if query.since is None else parse_time(query.since, "since")
-    until_ms = MAX_TIME_MS if query.until is None else parse_time(query.until, "until")
+    since_ms, until_ms = bounds(query.since, query.until)
     points = await call.service.read(
         lambda reader: reader.stream(
             call.path["key"],
@@ -199,15 +225,30 @@ async def get_stream(call: Call) -> web.Response:
             limit=query.limit,
         )
     )
-    return json_response(
-        shapes.StreamDocument(
-            [
-                shapes.StreamPoint(
-                    format_time(point.time_ms), point.atp, point.attention, point.type
-                )
-                for point in points
-            ]
-        )
+    return json_response(stream_document(points))
+
+
+def bounds(since: str | None, until: str | None) -> tuple[int, int]:
+    """Return from when until when a history is asked for, in ms."""
+    return (
+        0 if since is None else parse_time(since, "since"),
+        MAX_TIME_MS if until is None else parse_time(until, "until"),
+    )
+
+
+def stream_document(points: Sequence[Point]) -> shapes.StreamDocument:
+    """Return points as the API shows them."""
+    return shapes.StreamDocument(
+        [
+            shapes.StreamPoint(
+                format_time(point.time_ms),
+                point.atp,
+                point.attention,
+                point.type,
+                point.count,
+            )
+            for point in points
+        ]
     )
 
 

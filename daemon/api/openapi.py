@@ -28,6 +28,7 @@ WITHOUT_RECEIPT: Final = frozenset(
         "/v1/circles/{id}/members/{person}/vouch",
         "/v1/devices/{id}",
         "/v1/import",
+        "/v1/networks/{name}",
         "/v1/pairing",
         "/v1/pairing/join",
         "/v1/peers",

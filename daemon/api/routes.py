@@ -20,6 +20,7 @@ from daemon.api import (
     transfer,
 )
 from daemon.api.circle_routes import CIRCLE_ROUTES
+from daemon.api.network_routes import NETWORK_ROUTES
 from daemon.api.routing import Route
 
 GET, PUT, POST = HTTPMethod.GET, HTTPMethod.PUT, HTTPMethod.POST
@@ -188,6 +189,7 @@ ROUTES: Final = (
         {101: None},
         takes_ticket=True,
     ),
+    *NETWORK_ROUTES,
     Route(
         GET,
         "/v1/path",

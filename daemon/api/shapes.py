@@ -72,6 +72,7 @@ class NodesQuery(Request, frozen=True):
     trash: bool = False
     limit: Limit = DEFAULT_LIMIT
     cursor: str | None = None
+    network: str | None = None
     space: str | None = None
 
 
@@ -93,6 +94,8 @@ class NeighboursQuery(Request, frozen=True):
     direction: Literal["in", "out", "both"] = "both"
     type: str | None = None
     limit: Limit = DEFAULT_LIMIT
+    order: Literal["distance", "energy"] = "distance"
+    network: str | None = None
     space: str | None = None
 
 
@@ -102,6 +105,7 @@ class PathQuery(Request, frozen=True):
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
     max_cost: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    network: str | None = None
     space: str | None = None
 
 
@@ -112,6 +116,7 @@ class SearchQuery(Request, frozen=True):
     mode: Literal["hybrid", "text", "vector"] = "hybrid"
     type: str | None = None
     limit: Limit = 20
+    network: str | None = None
     space: str | None = None
 
 
@@ -120,6 +125,7 @@ class ResonantQuery(Request, frozen=True):
 
     threshold: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     limit: Limit = 20
+    network: str | None = None
     space: str | None = None
 
 
@@ -137,6 +143,15 @@ class StreamQuery(Request, frozen=True):
     since: str | None = None
     until: str | None = None
     bucket: Literal["raw", "hour", "day"] = "raw"
+    limit: Limit = 1000
+    space: str | None = None
+
+
+class DaysQuery(Request, frozen=True):
+    """Which part of a network's history."""
+
+    since: str | None = None
+    until: str | None = None
     limit: Limit = 1000
     space: str | None = None
 
@@ -212,13 +227,17 @@ class Neighbour(msgspec.Struct, frozen=True):
 
     node: NodeDocument
     distance: int
+    score: float | msgspec.UnsetType = msgspec.UNSET
+    """By energy: its ATP times the strength of its link."""
 
 
 class NeighbourList(msgspec.Struct, frozen=True):
-    """Nodes near a node, nearest first."""
+    """Nodes near a node, the nearest or the most energetic first."""
 
     items: list[Neighbour]
     next: str | None
+    complete: bool = True
+    """By energy: whether all nodes in reach were looked at."""
 
 
 class PathDocument(msgspec.Struct, frozen=True):
@@ -318,12 +337,15 @@ class RegionList(msgspec.Struct, frozen=True):
 
 
 class StreamPoint(msgspec.Struct, frozen=True):
-    """A moment in a node's history."""
+    """A moment in a node's history; of an hour or a day, the mean over it."""
 
     time: str
     atp: float
     attention: float
+    """How much of a person's attention it had, 0 to 1 (docs/energy.md)."""
     type: str
+    count: int
+    """How often it happened; more than once in an hour or a day."""
 
 
 class StreamDocument(msgspec.Struct, frozen=True):

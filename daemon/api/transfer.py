@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from aiohttp import web
 
+from crdt.checks import format_accumulator
 from crdt.errors import FractalityError
 from crdt.graph_snapshot import GraphSnapshot
-from crdt.ids import NodeKey, format_id
+from crdt.ids import NodeKey
 from crdt.records import Edge
 from daemon.api.batch import Answer, Done, encode_line
 from daemon.api.problems import Problem, problem_of
@@ -55,7 +56,9 @@ class _Exported:
     def nodes(self, *, with_bodies: bool) -> Iterator[ExportedNode]:
         """Yield every node."""
         for node, landmarks in self._snapshot.nodes():
-            accumulators = {format_id(key): value for key, value in landmarks.items()}
+            accumulators = {
+                format_accumulator(*place): value for place, value in landmarks.items()
+            }
             has_body = with_bodies and node.has_body
             body = self._snapshot.body(node.key) if has_body else None
             yield ExportedNode(node, accumulators, body)

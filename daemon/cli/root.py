@@ -16,8 +16,10 @@ from daemon.cli.commands import (
     circles,
     completion,
     consensus,
+    demonstrating,
     device,
     devices,
+    networks,
     observing,
     pairing,
     reading,
@@ -47,6 +49,7 @@ SECTIONS: Final = {
         reading.resonant,
         reading.neighbours,
         reading.path,
+        networks.networks,
     ),
     "Circles": (
         circles.circle,
@@ -81,6 +84,7 @@ SECTIONS: Final = {
         observing.token,
         device.service,
         completion.completion,
+        demonstrating.demo,
     ),
 }
 

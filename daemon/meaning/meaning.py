@@ -87,7 +87,7 @@ class Meaning:
         self._off_cause = cause_if_none if folder is None else None
         self._folder = folder
         self._former: tuple[bytes, Embedder] | None = None
-        self._asked: OrderedDict[tuple[int, str], bytes] = OrderedDict()
+        self._asked: OrderedDict[tuple[bytes, str], bytes] = OrderedDict()
         self._parts = AsyncExitStack()
         self._catching_up: CatchingUp | None = None
         if folder is not None:
@@ -146,8 +146,8 @@ class Meaning:
         if self._catching_up is None:
             return Standing("off", tag, queued, self._off_cause)
         life = self._catching_up.embedder.life
-        state: str = life.state
-        if life.state is State.READY and queued:
+        state: str = self._catching_up.embedder.state
+        if state == State.READY and queued:
             state = "embedding"
         return Standing(state, tag, queued, life.cause)
 
@@ -158,7 +158,7 @@ class Meaning:
         model = await self.read(MeaningReader.answering_model)
         if model is None:
             raise NoModelError(self._catching_up.embedder.life.cause or NOT_YET)
-        place = (model.number, text)
+        place = (model.tag, text)
         if place in self._asked:
             self._asked.move_to_end(place)
             return Question(self._asked[place], model.number)
@@ -191,7 +191,11 @@ class Meaning:
         return Embedded(vector, embedder.life.tag)
 
     async def nearest(
-        self, question: Question, limit: int, node_type: str | None = None
+        self,
+        question: Question,
+        limit: int,
+        node_type: str | None = None,
+        network: str | None = None,
     ) -> list[tuple[Node, float]]:
         """Return (node, resonance) of the nodes nearest in meaning, best first."""
         return await self.read(
@@ -200,6 +204,7 @@ class Meaning:
                 model=question.model,
                 limit=limit,
                 node_type=node_type,
+                network=network,
             )
         )
 
@@ -212,14 +217,16 @@ class Meaning:
         )
 
     async def resonant(
-        self, key: str, limit: int, threshold: float
+        self, key: str, limit: int, threshold: float, network: str | None = None
     ) -> list[tuple[Node, float]]:
         """Return the nodes nearest in meaning to a node, best first.
 
         Raises `NotFoundError`, or `NoModelError` while its vector is not known.
         """
         found = await self.read(
-            lambda reader: reader.resonant(key, limit=limit, threshold=threshold)
+            lambda reader: reader.resonant(
+                key, limit=limit, threshold=threshold, network=network
+            )
         )
         if found is None:
             raise NoModelError((await self.standing()).cause or NOT_YET)

@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from crdt.energy import MAX_LANDMARK
+from crdt.energy import HALF_LIFE, MAX_HALF_LIFE, MAX_LANDMARK
 from crdt.errors import InvalidError
 from crdt.ids import DeviceId, NodeKey, ShardNumber, check_key
-from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
+from crdt.payload import BodyChange, Change, ShardChange, energy_change
 
 
 def _is_key(text: str) -> bool:
@@ -22,8 +22,9 @@ changes: st.SearchStrategy[Change] = st.one_of(
     st.builds(ShardChange, st.integers(0, 4095).map(ShardNumber), updates),
     st.builds(BodyChange, node_keys, updates),
     st.builds(
-        EnergyChange,
+        energy_change,
         st.binary(min_size=16, max_size=16).map(DeviceId),
+        st.just(HALF_LIFE) | st.integers(1, MAX_HALF_LIFE),
         st.lists(
             st.tuples(node_keys, st.floats(-MAX_LANDMARK, MAX_LANDMARK)),
             max_size=4,

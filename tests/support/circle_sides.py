@@ -7,7 +7,7 @@ import msgspec
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
-from tests.support.sim_circle_records import SimRecords
+from tests.support.circle_sim_records import SimRecords
 from transport.circle_actions import (
     CircleAction,
     CircleEnd,

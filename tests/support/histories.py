@@ -84,15 +84,26 @@ _optional_fields = st.fixed_dictionaries(
     },
 )
 _devices = st.sampled_from(
-    [*(format_id(identity(number).device) for number in range(3)), "?"]
+    [
+        *(format_id(identity(number).device) for number in range(3)),
+        f"{format_id(identity(1).device)}@24",
+        *("?", f"{format_id(identity(1).device)}@0"),
+    ]
 )
+half_lives = st.sampled_from((24, 168, 1, 87_600, 0, 87_601, True, 2.5, "24"))
 _landmarks = st.sampled_from((-1e6, 0.0, 52.5, 60.0, 1e7, float("nan")))
 commands: st.SearchStrategy[AnyCommand] = st.one_of(
     st.builds(PutNode, any_keys, labels),
     st.builds(PutNode, keys, labels, names, metadata, names),
     st.builds(PutNode, keys, st.just("here")),
     st.builds(lambda key, fields: PatchNode(key, **fields), keys, _optional_fields),
-    st.builds(DeleteNode, any_keys),
+    st.builds(
+        PutNode,
+        st.sampled_from(("network/child", "network/日本")),
+        st.just("pace"),
+        metadata=st.builds(lambda h: {"half_life_hours": h}, half_lives),
+    ),
+    st.builds(DeleteNode, any_keys | st.just("network/child")),
     st.builds(RestoreNode, any_keys),
     st.builds(PutEdge, keys, keys),
     st.builds(PutEdge, any_keys, any_keys, names, weights, metadata),

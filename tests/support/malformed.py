@@ -53,6 +53,7 @@ BROKEN_FIELDS: Final[dict[str, Sequence[Any]]] = {
     "from": _KEYS,
     "to": _KEYS,
     "weight": ("1", None, True, []),
+    "half_life_hours": (0, 87_601, 1.5, "1", True, []),
     "energy": (-1, 1e7, "1", None, True),
     "code": (1, None, "", "7", "7-orbit", "7-orbit-lantern", "7" * 3000),
     "address": (1, None, "", "nowhere", "192.0.2.1:0", "192.0.2.1:7374:1"),
@@ -97,6 +98,8 @@ BROKEN_PARAMETERS: Final[dict[str, Sequence[str]]] = {
     "from": (),
     "to": (),
     "type": (),
+    "network": (),
+    "order": ("", "size"),
     "prefix": (),
     "space": (),
     "ticket": (),
@@ -146,6 +149,8 @@ class Example:
     """With which it is answered here, though nothing is wrong with it."""
 
 
+CREATING: Final = {"PUT /v1/nodes/{key}": "key", "PUT /v1/networks/{name}": "name"}
+"""Routes that make what their path names, and what it is called."""
 EXAMPLES: Final = {
     "GET /healthz": Example(),
     "GET /metrics": Example(),
@@ -168,6 +173,9 @@ EXAMPLES: Final = {
     "PUT /v1/nodes/{key}/body": Example("a", content=b"text"),
     "GET /v1/path": Example(query={"from": "a", "to": "b"}),
     "GET /v1/patterns": Example(),
+    "GET /v1/networks": Example(),
+    "GET /v1/networks/{name}/stream": Example("default"),
+    "PUT /v1/networks/{name}": Example("work", document={"half_life_hours": 24}),
     "GET /v1/regions": Example(refusal=503),
     "POST /v1/thoughts": Example(document={"text": "A thought"}),
     "GET /v1/thoughts/{job}": Example("c0ffee", refusal=404),
@@ -313,8 +321,8 @@ def _broken_name(route: Route, request: Request) -> Iterator[Malformed]:
         absent = replace(request, path=_path(route, identity))
         yield Malformed("absent", absent, 404)
         return
-    creates = name_of(route) == "PUT /v1/nodes/{key}"
-    status, wrong = (422, "key") if creates else (404, None)
+    creates = CREATING.get(name_of(route))
+    status, wrong = (422, creates) if creates else (404, None)
     for name in ("k" * 256, "\u20ac" * 86, "k" * 9000, "new\nline", "\0", "\x7f"):
         spoilt = replace(request, path=_path(route, name))
         yield Malformed(f"key {name:.9}", spoilt, status, wrong)

@@ -18,6 +18,7 @@ from crdt.chain import EMPTY_CHAIN, next_header
 from crdt.database import Database, store_errors
 from crdt.devices import OWN_DEVICE, device_ids
 from crdt.digest import format_digest
+from crdt.energy import Landmarks
 from crdt.envelope import SALT_BYTES, Envelope, decode, open_payload, seal, verify
 from crdt.graph_index import GHOST, VISIBLE
 from crdt.identity import Identity, new_identity
@@ -167,7 +168,7 @@ class Content:
     """Every node that some device created, and its body."""
     edges: dict[tuple[str, str, str], bytes]
     """Every edge that is not removed, by (source, type, target)."""
-    energy: dict[tuple[str, bytes], float]
+    energy: dict[tuple[str, bytes, int], float]
     """Landmark by (node key, device id)."""
     words: Counter[tuple[str, str, str]]
     """What text search finds: (node key, column, word), and how often."""
@@ -208,9 +209,9 @@ def content(device: Device) -> Content:
         },
         edges={(edge.source, edge.type, edge.target): _exactly(edge) for edge in edges},
         energy={
-            (keys[node], devices[owner]): landmark
-            for node, owner, landmark in rows(
-                "SELECT node, device, landmark FROM energy"
+            (keys[node], devices[owner], half_life): landmark
+            for node, owner, half_life, landmark in rows(
+                "SELECT node, device, half_life, landmark FROM energy"
             )
         },
         words=Counter(
@@ -227,7 +228,7 @@ class Living:
     """What the graph index of a replica shows to readers."""
 
     states: dict[str, int]
-    landmarks: dict[str, float]
+    landmarks: dict[str, Landmarks]
     """Of nodes that some device created."""
     links: set[tuple[str, str, str]]
     """(source, type, target) of edges between visible nodes."""
@@ -240,7 +241,7 @@ def living(replica: Replica) -> Living:
     return Living(
         states={key: index.states[number] for number, key in keys.items()},
         landmarks={
-            key: index.landmarks[number]
+            key: index.landmarks_of(number)
             for number, key in keys.items()
             if index.states[number] != GHOST
         },

@@ -1,11 +1,15 @@
 """A process that speaks as `consensus.worker` does, without a model.
 
-Its vectors follow from the words of a text, so that texts with common words are near.
+Its vectors follow from the words of a text, so that texts with common words are near;
+by the folder `MILL` it knows those that the real model has for the demonstration.
 Some texts make it misbehave; that is how the rest of the program learns to live with
 a model that does.
 """
 
+import base64
+import functools
 import hashlib
+import json
 import os
 import sys
 import time
@@ -33,6 +37,8 @@ from crdt.closeness import DIMENSION, quantise
 COMMAND: Final = (sys.executable, "-m", "tests.support.stand_in_model")
 BROKEN_FOLDER: Final = "broken"
 ABSENT_FOLDER: Final = "absent"
+MILL: Final = "mill"
+_KNOWN: Final = Path(__file__).parents[1] / "vectors" / "mill.json"
 FAULTS: Final[dict[str, Fault]] = {BROKEN_FOLDER: "model", ABSENT_FOLDER: "files"}
 DIES: Final = "please die"
 HANGS: Final = "please hang"
@@ -46,13 +52,22 @@ def tag_of(folder: str) -> bytes:
 
 
 def vector(text: str, folder: str = "model") -> bytes:
-    """Return the vector of a text: the sum of those of its words."""
+    """Return the vector of a text: a known one, or the sum of those of its words."""
+    if folder == MILL and text in known_vectors():
+        return known_vectors()[text]
     total = np.zeros((1, DIMENSION), np.float32)
     for word in text.lower().split():
         seed = hashlib.sha256(f"{folder} {word}".encode()).digest()
         dice = np.random.default_rng(int.from_bytes(seed[:8]))
         total += dice.standard_normal((1, DIMENSION), np.float32)
     return quantise(total).tobytes()
+
+
+@functools.cache
+def known_vectors() -> dict[str, bytes]:
+    """Return what the real model makes of the statements of the demonstration."""
+    encoded: dict[str, str] = json.loads(_KNOWN.read_text())["vectors"]
+    return {text: base64.b64decode(each) for text, each in encoded.items()}
 
 
 def _answer(question: Embed, folder: str) -> bytes:

@@ -163,7 +163,8 @@ def test_a_pulse_adds_energy(api: Api) -> None:
     assert answers[1].document == {"atp": pytest.approx(6.0, abs=0.01)}
     assert given.document["atp"] == pytest.approx(7.0, abs=0.01)
     assert api.get(node_path("alive"))["energy"]["atp"] == pytest.approx(7, abs=0.01)
-    assert all(point.keys() == {"time", "atp", "attention", "type"} for point in points)
+    shown = {"time", "atp", "attention", "type", "count"}
+    assert all(point.keys() == shown for point in points)
     assert points[-1]["atp"] == pytest.approx(7.0, abs=0.01)
     assert 0 < points[-1]["attention"] < 1
 

@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from crdt.database import Database
 from crdt.digest import format_digest
 from crdt.key_sources import find_store_key
@@ -17,6 +19,7 @@ LEAST_WRITES: Final = 2_000
 """So that the kills are known to have fallen among writes."""
 
 
+@pytest.mark.timeout(1200)  # two homes at work at once need long on a busy machine
 def test_kills_lose_no_acknowledged_write(tmp_path: Path) -> None:
     """After each of 100 kills under concurrent writes every acknowledged one is there.
 

@@ -103,6 +103,7 @@ def _print_body(text: str) -> None:
 
 @click.command("list", short_help="List nodes.")
 @click.option("--type", "node_type", help="Only nodes of this type.")
+@click.option("--network", help="Only nodes of this network.")
 @click.option("--prefix", help="Only keys that begin so.")
 @click.option("--trash", is_flag=True, help="What was removed in the last 30 days.")
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=50, show_default=True)
@@ -112,6 +113,7 @@ def list_nodes(
     session: Session,
     *,
     node_type: str | None,
+    network: str | None,
     prefix: str | None,
     trash: bool,
     limit: int,
@@ -120,6 +122,7 @@ def list_nodes(
     """List nodes in the order of their keys."""
     query = {
         "type": node_type,
+        "network": network,
         "prefix": prefix,
         "trash": trash or None,
         "limit": _PAGE if everything else limit,
@@ -164,6 +167,7 @@ def _print_pages(pages: Iterator[Document]) -> None:
 @click.argument("query", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=20, show_default=True)
 @click.option("--type", "node_type", help="Only nodes of this type.")
+@click.option("--network", help="Only nodes of this network.")
 @click.option(
     "--mode",
     type=click.Choice(["hybrid", "text", "vector"]),
@@ -176,13 +180,18 @@ def search(
     query: tuple[str, ...],
     limit: int,
     node_type: str | None,
+    network: str | None,
     mode: str | None,
 ) -> None:
     """Find the nodes that match QUERY best."""
-    answer = session.client().get(
-        "/v1/search",
-        {"q": " ".join(query), "limit": limit, "type": node_type, "mode": mode},
-    )
+    asked: dict[str, str | int | None] = {
+        "q": " ".join(query),
+        "limit": limit,
+        "type": node_type,
+        "network": network,
+        "mode": mode,
+    }
+    answer = session.client().get("/v1/search", asked)
     if session.as_json:
         print_json(answer)
         return
@@ -258,6 +267,14 @@ def resonant(session: Session, *, key: str, threshold: float, limit: int) -> Non
     show_default=True,
 )
 @click.option("--type", "edge_type", help="Only along edges of this type.")
+@click.option("--network", help="Only nodes of this network.")
+@click.option(
+    "--order",
+    type=click.Choice(["distance", "energy"]),
+    default="distance",
+    show_default=True,
+    help="The nearest first, or the most energetic.",
+)
 @click.option("--limit", type=click.IntRange(1, _PAGE), default=50, show_default=True)
 @pass_session
 def neighbours(
@@ -267,10 +284,19 @@ def neighbours(
     depth: int,
     direction: Direction,
     edge_type: str | None,
+    network: str | None,
+    order: str,
     limit: int,
 ) -> None:
-    """List the nodes within reach of KEY, the nearest first."""
-    query = {"depth": depth, "direction": direction, "type": edge_type, "limit": limit}
+    """List the nodes within reach of KEY, the nearest or most energetic first."""
+    query = {
+        "depth": depth,
+        "direction": direction,
+        "type": edge_type,
+        "network": network,
+        "order": order,
+        "limit": limit,
+    }
     answer = session.client().get(node_path(key, "neighbours"), query)
     if session.as_json:
         print_json(answer)
@@ -287,12 +313,19 @@ def neighbours(
 @click.argument("start", metavar="A", type=NODE_KEY)
 @click.argument("goal", metavar="B", type=NODE_KEY)
 @click.option("--max-cost", type=click.FloatRange(min=0), help="Give up beyond this.")
+@click.option("--network", help="Only nodes of this network.")
 @pass_session
-def path(session: Session, start: str, goal: str, max_cost: float | None) -> None:
+def path(
+    session: Session,
+    *,
+    start: str,
+    goal: str,
+    max_cost: float | None,
+    network: str | None,
+) -> None:
     """Find the cheapest way from A to B; lively nodes cost less."""
-    answer = session.client().get(
-        "/v1/path", {"from": start, "to": goal, "max_cost": max_cost}
-    )
+    query = {"from": start, "to": goal, "max_cost": max_cost, "network": network}
+    answer = session.client().get("/v1/path", query)
     if session.as_json:
         print_json(answer)
         return

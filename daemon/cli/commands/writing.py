@@ -27,6 +27,7 @@ _QUERY_CHARACTERS: Final = 1000
 @click.option("--key", help="Its key.  [default: made from the text]")
 @click.option("--parent", type=NODE_KEY, help="Make it a child of this node.")
 @click.option("--type", "node_type", help="What kind of node.  [default: thought]")
+@click.option("--network", help="Where it belongs.  [default: default]")
 @pass_session
 def add(
     session: Session,
@@ -35,12 +36,14 @@ def add(
     key: str | None,
     parent: str | None,
     node_type: str | None,
+    network: str | None,
 ) -> None:
     """Add TEXT as a new node. An existing node is never replaced: see `edit`."""
     client = session.client()
     key = key or new_key(text, secrets.token_bytes(END_BYTES))
     _refuse_taken(client, key)
-    content = {"label": text} | ({"type": node_type} if node_type else {})
+    named = {"type": node_type, "network": network}
+    content = {"label": text} | {name: value for name, value in named.items() if value}
     if parent is None:
         node = client.call("PUT", node_path(key), content)
     else:

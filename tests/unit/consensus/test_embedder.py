@@ -86,6 +86,7 @@ async def test_a_killed_process_is_replaced() -> None:
         first = embedder.pid
 
         os.kill(first, signal.SIGKILL)
+        await asyncio.to_thread(wait_until, lambda: embedder.state is State.IDLE)
         with suppress(WorkerLostError):  # if its end is not known yet
             await embedder.embed(["bread"])
 

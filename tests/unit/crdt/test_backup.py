@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crdt.backup import TRAILER_BYTES, open_backup, read_record
@@ -79,6 +79,7 @@ def streams(device: Device) -> list[tuple[Any, ...]]:
     return device.database.writer.execute("SELECT * FROM stream").fetchall()
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(histories)
 def test_a_restored_device_shows_the_same(history: list[Step]) -> None:
     """Nodes, trash, edges, bodies, energies, streams, search, counts and digest."""
@@ -94,6 +95,7 @@ def test_a_restored_device_shows_the_same(history: list[Step]) -> None:
             assert (content(heir), living(heir.replica), streams(heir)) == before
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(histories, histories, histories)
 def test_former_and_new_device_converge(
     before: list[Step], former: list[Step], new: list[Step]

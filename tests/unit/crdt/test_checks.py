@@ -17,7 +17,9 @@ from crdt.checks import (
     check_version,
     checked_accumulators,
     checked_weight,
+    format_accumulator,
 )
+from crdt.energy import HALF_LIFE
 from crdt.errors import InvalidError
 from crdt.ids import (
     MAX_BODY_BYTES,
@@ -147,12 +149,16 @@ def test_accumulators_name_devices() -> None:
     """Landmarks keep to their limits, and their devices are ids."""
     device = identity(1).device
 
-    assert checked_accumulators({format_id(device): 1e6}) == {device: 1e6}
+    named = {format_id(device): 1e6, format_accumulator(device, 24): 2.0}
+    assert checked_accumulators(named) == {(device, HALF_LIFE): 1e6, (device, 24): 2.0}
     for accumulators in (
         {format_id(device): 1.1e6},
         {format_id(device): float("nan")},
         {format_id(device).upper(): 1.0},
         {"": 1.0},
+        {f"{format_id(device)}@0": 1.0},
+        {f"{format_id(device)}@87601": 1.0},
+        {f"{format_id(device)}@x": 1.0},
     ):
         with pytest.raises(InvalidError):
             checked_accumulators(accumulators)

@@ -146,7 +146,7 @@ def run(
     return everything
 
 
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.lists(events, max_size=14), all_ways)
 def test_devices_converge(history: list[Event], ways: list[tuple[int, int]]) -> None:
     """Once each holds all envelopes, devices show the same, and shards say so too."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycrdt import Doc
 
@@ -83,6 +83,7 @@ def step(client: YjsClient, what: int, where: int, word: str) -> bytes:
     return client.insert(where % (length + 1), word)
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(steps=STEPS)
 def test_clients_and_commands_make_one_text(steps: list[Step]) -> None:
     """However edits mix, the body, the clients and another device show one text."""
@@ -311,6 +312,7 @@ def test_nothing_waits_inside_a_character(early: bytes) -> None:
         assert body(device) == ""
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(steps=STEPS)
 def test_a_document_gets_what_it_lacks(steps: list[Step]) -> None:
     """From each state that a client ever had it comes to the text that is stored."""

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crdt import embeddings
 from crdt.commands import (
@@ -75,6 +78,16 @@ class Shelf:
             return ()
 
         self.replica.derive(write)
+
+    def settle(self, model: int) -> None:
+        """Let a model answer."""
+
+        def write(connection: Connection) -> Sequence[Event]:
+            embeddings.settle(connection, model)
+            return ()
+
+        self.replica.derive(write)
+        self.reader.forget_model()
 
     def near(self, text: str, limit: int = 3) -> list[str]:
         answering = self.reader.answering_model()
@@ -281,3 +294,56 @@ def test_a_rebuilt_store_embeds_only_what_it_must() -> None:
         ):
             queued = Shelf(device, replica, reader).queue()
             assert [each.is_known for each in queued] == [True, True, True]
+
+
+def answers(reader: MeaningReader, text: str) -> list[tuple[str, float]]:
+    answering = reader.answering_model()
+    number = 0 if answering is None else answering.number
+    found = reader.nearest(vector(text), model=number, limit=3, threshold=0.2)
+    return [(node.key, near) for node, near in found]
+
+
+def resonance(reader: MeaningReader, key: str) -> list[tuple[str, float]] | None:
+    try:
+        found = reader.resonant(key, limit=3, threshold=0.2)
+    except NotFoundError:
+        return None
+    return None if found is None else [(node.key, near) for node, near in found]
+
+
+edits = st.lists(
+    st.one_of(
+        st.builds(
+            PutNode,
+            st.sampled_from("abc"),
+            st.sampled_from((*LABELS.values(), "late bread")),
+        ),
+        st.builds(DeleteNode, st.sampled_from("abc")),
+        st.builds(RestoreNode, st.sampled_from("abc")),
+        st.just("embed"),
+        st.sampled_from((TAG, OTHER_TAG)),
+    ),
+    max_size=15,
+)
+
+
+@settings(max_examples=settings().max_examples // 2)
+@given(edits)
+def test_what_is_kept_in_memory_never_answers_for_what_was(history: list[Any]) -> None:
+    """After every change a reader that was asked before answers as a new one does."""
+    with shelf() as held:
+        model = held.model()
+        for step in history:
+            if isinstance(step, bytes):
+                model = held.model(step)
+                held.embed(held.queue(model), model)
+                held.settle(model)
+            elif step == "embed":
+                held.embed(held.queue(model), model)
+            else:
+                held.do(step)
+            with MeaningReader(held.device.database, held.replica.index) as new:
+                for text in LABELS.values():
+                    assert answers(held.reader, text) == answers(new, text)
+                for key in "abc":
+                    assert resonance(held.reader, key) == resonance(new, key)

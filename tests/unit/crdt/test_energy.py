@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from crdt.energy import (
     EMPTY,
+    HALF_LIFE,
     HALF_LIFE_MS,
+    HOUR_MS,
     LANDMARK_MS,
+    MAX_HALF_LIFE,
     MAX_LANDMARK,
     MAX_PULSE,
     SATURATION_ATP,
     atp,
+    atp_of,
     attention,
     pulsed,
     total,
+    totals,
 )
 
 YEAR_MS = 365 * 24 * 3600 * 1000
@@ -116,3 +121,37 @@ def test_attention_saturates(first: float, second: float) -> None:
     assert 0 <= attention(low) <= attention(high) <= 1
     assert attention(0) == 0
     assert attention(SATURATION_ATP) == 0.5
+
+
+half_lives = st.sampled_from((1, 24, HALF_LIFE, 720, MAX_HALF_LIFE))
+
+
+@given(times, half_lives, st.lists(st.tuples(pulses, half_lives), max_size=12))
+def test_each_pulse_decays_by_its_own_half_life(
+    created_ms: int, of_network: int, history: list[tuple[tuple[int, int, float], int]]
+) -> None:
+    """Whatever half-lives devices had, the sum is that of all that decayed."""
+    now_ms = LANDMARK_MS + YEAR_MS
+    landmarks: dict[tuple[int, int], float] = {}
+    exact = 2.0 ** ((created_ms - now_ms) / (of_network * HOUR_MS))
+    for (device, then_ms, energy), hours in history:
+        place = device, hours
+        before = landmarks.get(place, EMPTY)
+        landmarks[place] = pulsed(before, energy, then_ms, hours)
+        exact += energy * 2.0 ** ((then_ms - now_ms) / (hours * HOUR_MS))
+    spent = [(hours, landmark) for (_, hours), landmark in landmarks.items()]
+
+    found = {totals(created_ms, of_network, order) for order in (spent, spent[::-1])}
+
+    assert len(found) == 1
+    assert atp_of(found.pop(), now_ms) == pytest.approx(exact, rel=1e-9, abs=1e-300)
+
+
+def test_the_usual_half_life_needs_nothing_else() -> None:
+    """A node without another half-life has one landmark, as it always had."""
+    spent = [3.0, 4.0]
+
+    assert totals(LANDMARK_MS, HALF_LIFE, [(HALF_LIFE, each) for each in spent]) == (
+        total(LANDMARK_MS, spent),
+        (),
+    )

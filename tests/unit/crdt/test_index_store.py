@@ -32,7 +32,7 @@ def forget(device: Device) -> None:
 
 
 @given(histories, histories, st.sampled_from((save, keep)), st.booleans())
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 def test_a_start_shows_what_the_last_run_showed(
     before: list[Step],
     after: list[Step],

@@ -1,14 +1,18 @@
 """Payloads: compression, padding, limits."""
 
+import json
 import math
 import tracemalloc
 import zlib
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crdt.energy import HALF_LIFE, MAX_HALF_LIFE
 from crdt.errors import InvalidError, MalformedError
 from crdt.ids import DeviceId, NodeKey, ShardNumber
 from crdt.payload import (
@@ -21,6 +25,7 @@ from crdt.payload import (
     ShardChange,
     decode_payload,
     encode_payload,
+    energy_change,
     padded_size,
 )
 from tests.support.changes import changes
@@ -163,3 +168,27 @@ def test_limits_hold_for_the_sender_too() -> None:
     ):
         with pytest.raises(InvalidError):
             encode_payload(refused)
+
+
+def test_energy_under_another_half_life_has_golden_bytes() -> None:
+    """The change of kind 3 is encoded as the vector has it; a week is kind 2."""
+    vectors = Path(__file__).parents[2] / "vectors"
+    golden = json.loads((vectors / "envelope.json").read_text())["paced_energy"]
+    device = DeviceId(bytes.fromhex(golden["device"]))
+    spent = tuple(
+        (NodeKey(key), value) for key, value in golden["accumulators"].items()
+    )
+    change = energy_change(device, golden["half_life"], spent)
+
+    assert msgspec.msgpack.encode(change).hex() == golden["change"]
+    assert decode_payload(encode_payload((change,))) == (change,)
+    assert energy_change(device, HALF_LIFE, spent) == EnergyChange(device, spent)
+
+
+@pytest.mark.parametrize("half_life", [0, -1, MAX_HALF_LIFE + 1, 2.5, True, "24", None])
+def test_a_half_life_keeps_its_limits(half_life: Any) -> None:
+    """Beyond one hour to ten years the payload is refused."""
+    body = msgspec.msgpack.encode([[3, DEVICE, half_life, [["a", 1.0]]]])
+
+    with pytest.raises(MalformedError):
+        decode_payload(raw(body))

@@ -17,6 +17,7 @@ from crdt.commands import (
     PutNode,
     RestoreNode,
 )
+from crdt.energy import HALF_LIFE
 from crdt.graph_index import GHOST
 from crdt.ids import NodeKey, edge_id, format_id
 from tests.support.replicas import (
@@ -222,4 +223,4 @@ def test_an_import_adds_no_energy_twice() -> None:
 
         shown = agree((here, there))
 
-        assert shown.energy == {("a", here.identity.device): landmark}
+        assert shown.energy == {("a", here.identity.device, HALF_LIFE): landmark}

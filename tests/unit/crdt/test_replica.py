@@ -36,6 +36,7 @@ from tests.support.replicas import (
 )
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(histories)
 def test_the_read_model_is_what_the_shards_say(history: list[Step]) -> None:
     """After any history, building the read model anew changes nothing."""
@@ -97,7 +98,7 @@ def test_one_group_is_as_good_as_many(history: list[Step]) -> None:
             assert living(grouped.replica) == living(single.replica)
 
 
-@settings(max_examples=settings().max_examples // 2)
+@settings(max_examples=settings().max_examples // 4)
 @given(histories)
 def test_envelopes_are_a_chain_that_holds_everything(history: list[Step]) -> None:
     """After `seal`, envelopes verify, follow each other and make the same graph."""

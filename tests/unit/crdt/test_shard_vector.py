@@ -18,7 +18,13 @@ from crdt import digest, energy
 from crdt.commands import AnyCommand
 from crdt.document import ShardDocument
 from crdt.ids import NodeKey, ShardNumber, edge_id, shard_of
-from crdt.payload import BodyChange, Change, EnergyChange, ShardChange
+from crdt.payload import (
+    BodyChange,
+    Change,
+    EnergyChange,
+    PacedEnergyChange,
+    ShardChange,
+)
 from crdt.records import Edge, Node
 from crdt.schema import fold_edge, fold_node
 from crdt.shard_content import shard_content
@@ -46,8 +52,8 @@ def in_words(change: Change) -> dict[str, Any]:
             return {"shard": shard, "update": update.hex()}
         case EnergyChange(device=device, accumulators=accumulators):
             return {"device": device.hex(), "accumulators": dict(accumulators)}
-        case BodyChange():
-            pytest.fail("the golden history has no bodies")
+        case BodyChange() | PacedEnergyChange():
+            pytest.fail("the golden history has no bodies, and one half-life")
 
 
 def play(steps: Iterable[dict[str, Any]]) -> tuple[list[Any], list[str]]:

@@ -122,6 +122,32 @@ def test_paths_are_the_cheapest(
     assert walked == pytest.approx(cost, rel=1e-9)
 
 
+@given(edges, energies, states, st.tuples(ends, ends), st.integers(1, 3))
+def test_a_way_within_is_one_without_the_others(
+    rows: list[tuple[int, str, int, int]],
+    atps: list[float],
+    member: list[int],
+    of: tuple[int, int],
+    depth: int,
+) -> None:
+    """Paths and walks that keep to some nodes are those of a graph with these alone."""
+    start, goal = of
+    everything = build(rows, atps, [VISIBLE] * MOST).index
+    member[start - 1] = VISIBLE
+    alone = build(rows, atps, member).index
+    ends_are_in = member[goal - 1] == VISIBLE
+
+    def may_show(node: int) -> bool:
+        return member[node - 1] == VISIBLE
+
+    found = cheapest_path(everything, start, goal, NOW_MS, may_show=may_show)
+    near = nearby(everything, start, depth=depth, may_show=may_show)
+
+    expected = cheapest_path(alone, start, goal, NOW_MS) if ends_are_in else None
+    assert (found and found[1]) == (expected and pytest.approx(expected[1], rel=1e-9))
+    assert dict(near) == dict(nearby(alone, start, depth=depth))
+
+
 @given(edges, energies, ends, ends, st.floats(0.5, 1.5))
 def test_a_path_keeps_to_its_greatest_cost(
     rows: list[tuple[int, str, int, int]],

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crdt.commands import PutNode
+from crdt.commands import Pulse, PutNode
 from crdt.database import Database
+from crdt.stream_archive import archive_path
+from crdt.stream_points import DAY_MS
 from daemon.doctor import LEAST_FREE_BYTES, examine, room
 from daemon.finding import AmissError, Finding
 from daemon.home import api_token, locked
@@ -53,7 +55,8 @@ def test_all_is_well_with_a_good_home(home: Path) -> None:
 
     assert list(findings) == [
         *("program", "home", "files", "settings", "token", "disk", "daemon"),
-        *("service", "store key", "store", "device", "pages", "writes", "meaning"),
+        *("service", "store key", "store", "device", "pages", "writes"),
+        *("archive", "meaning"),
     ]
     assert amiss(home) == []
     assert "store.key beside the store" in findings["store key"].detail
@@ -64,6 +67,28 @@ def test_all_is_well_with_a_good_home(home: Path) -> None:
     assert api_token(home) not in told
     assert (home / "store.key").read_text().strip() not in told
     assert before.items() <= files(home).items()
+
+
+def test_the_archive_is_opened(home: Path) -> None:
+    """A file of old histories that is damaged or gone is named, and nothing else is."""
+    with open_home(home) as (replica, _):
+        replica.apply([Pulse("a")], NOW_MS)
+        assert replica.archive(NOW_MS + 200 * DAY_MS)
+    assert "all 1 files" in found(home)["archive"].detail
+    path = archive_path(home, 1)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert amiss(home) == ["archive"]
+    path.unlink()
+    assert amiss(home) == ["archive"]
+
+
+def test_whether_meaning_works_is_told(home: Path) -> None:
+    """As the settings say, and as far as the model is there."""
+    off = found(home, FRACTALITY_EMBEDDINGS="false")["meaning"].detail
+    named = found(home, FRACTALITY_MODEL="/somewhere")["meaning"].detail
+
+    assert "turned off" in off
+    assert "/somewhere" in named or "make meaning" in named
 
 
 def test_a_home_in_use_is_examined_too(home: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.circle_sides import (
     said,
     with_votes,
 )
-from tests.support.sim_circle_records import SimRecords
+from tests.support.circle_sim_records import SimRecords
 from transport.circle_actions import (
     ResultsDiffer,
 )
