@@ -1,8 +1,10 @@
 """What consensus costs: made-up contributions, twenty to a thought."""
 
+import asyncio
 import resource
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -12,8 +14,13 @@ from consensus.contribution import Contribution, contribute
 from consensus.invitations import InviteTree
 from consensus.model_tag import DIMENSION
 from consensus.resonance import Resonance
+from consensus.result import Result
 from consensus.rule import Preset
 from crdt.closeness import quantise
+from crdt.ids import CircleId
+from daemon.circles.collective import Collective, Sources
+from daemon.metrics import Metrics
+from daemon.stalls import stalls_watched
 
 LARGEST: Final = 100_000
 _CIRCLE: Final = bytes(32)
@@ -50,8 +57,39 @@ def measure_contributions(count: int, seed: int) -> Iterator[Figure]:
             looks.append((time.perf_counter() - started) * 1000)
     yield spread("one more contribution", count, "ms", inserts)
     yield spread("consensus after ten more", count, "ms", looks)
+    stall = asyncio.run(_longest_wait(count, seed))
+    yield Figure("event loop's longest wait for consensus", count, "ms", stall * 1000)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield Figure("peak RSS of consensus", count, "MB", peak)
+
+
+async def _longest_wait(count: int, seed: int) -> float:
+    """Return how late the event loop ran while a circle was looked at, in seconds."""
+    made = _contributions(count, seed)
+    records = [next(made) for _ in range(count)]
+    metrics = Metrics()
+
+    async def contributions() -> list[Contribution]:
+        return records
+
+    async def note(_: Result) -> None:
+        return
+
+    with ThreadPoolExecutor(1) as threads:
+        collective = Collective(
+            CircleId(_CIRCLE),
+            Preset.STRICT,
+            Sources(contributions, dict),
+            threads,
+            note=note,
+        )
+        async with collective:
+            with stalls_watched(metrics):
+                await collective.result()
+                for _ in range(_LOOKS):
+                    collective.put([next(made)])
+                    await collective.result()
+    return metrics.longest_stall_seconds
 
 
 def _contributions(count: int, seed: int) -> Iterator[Contribution]:

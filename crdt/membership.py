@@ -17,7 +17,7 @@ from crdt.ids import DeviceId
 from crdt.roster import Roster
 from crdt.roster_writing import enrol, extend_cut, found
 from crdt.space_keys import SpaceKeys
-from crdt.statement import Statement, decode_statement
+from crdt.statement import Statement, decode_statement, statement_hash
 
 MAX_WAITING: Final = 512
 """Statements that are kept while those that they build on are missing."""
@@ -147,12 +147,12 @@ def newly_received(
     new = dict[bytes, Statement]()
     refused = 0
     for each in encoded:
+        if statement_hash(each) in held:
+            continue
         try:
             statement = decode_statement(each)
         except PeerError:
             refused += 1
-            continue
-        if statement.hash in held:
             continue
         if roster.has_room_for(statement):
             new[statement.hash] = statement

@@ -41,6 +41,7 @@ from crdt.statement_kinds import (
     Enrol,
     Epoch,
     Found,
+    Leave,
     Remove,
     Rotate,
 )
@@ -72,6 +73,8 @@ class History:
     removals: int = NOTHING
     removed: dict[int, DeviceId] = field(default_factory=dict)
     """Whom the removal at a place removes."""
+    leaves: int = NOTHING
+    """Statements by which persons leave a circle."""
     added: dict[int, DeviceId] = field(default_factory=dict)
     """Whom the statement at a place adds."""
     by_author: defaultdict[DeviceId, int] = field(
@@ -144,6 +147,8 @@ class History:
                 self._note_addition(place, statement.author, client_id)
             case Add(public_key=public_key, client_id=client_id):
                 self._note_addition(place, device_id(public_key), client_id)
+            case Leave():
+                self.leaves |= bit
             case Found():
                 self._note_addition(place, statement.author, CIRCLE_CLIENT_ID)
             case Remove(device=device):
@@ -167,7 +172,7 @@ class History:
         if found is None:
             newest = among.bit_length() - 1
             before = self.past[newest]
-            if among == before | 1 << newest and not self._may_overflow(among):
+            if among == before | 1 << newest and not self._may_let_in(newest, among):
                 # Nothing contradicts a statement that knows all others.
                 known = self.members(before)
                 found = applied(known, (self.statements[newest],))
@@ -181,14 +186,15 @@ class History:
     def _remembered(self, standing: int, fallen: int) -> int:
         """Return the statements that fell whose newcomers are members nevertheless.
 
-        A person is the same for ever in a circle and may be invited again, unless one
-        who may has removed them.
+        A person is the same for ever in a circle and may be invited again, unless they
+        left or one who may has removed them.
         """
         if not self.is_of_circle:
             return fallen
-        removed = {self.removed[place] for place in bits(standing & self.removals)}
+        gone = {self.removed[place] for place in bits(standing & self.removals)}
+        gone |= {each.author for each in self.pick(standing & self.leaves)}
         return sum(
-            1 << place for place in bits(fallen) if self.added.get(place) in removed
+            1 << place for place in bits(fallen) if self.added.get(place) in gone
         )
 
     def _may_overflow(self, among: int) -> bool:
@@ -197,6 +203,11 @@ class History:
             return False
         additions = sum(1 for each in self.additions.values() if each & among)
         return additions > MAX_PERSONS
+
+    def _may_let_in(self, place: int, among: int) -> bool:
+        """Whether the statement at a place may make room for others in a circle."""
+        body = self.statements[place].body
+        return isinstance(body, Leave | Remove) and self._may_overflow(among)
 
     def _surplus(self, stands: int, among: int) -> int:
         """Return the additions of those for whom the circle has no room."""
@@ -250,8 +261,8 @@ class History:
     def _needs(self, place: int) -> int:
         """Return the statements one of which has to stand for this one to stand."""
         statement = self.statements[place]
-        if isinstance(statement.body, Enrol):
-            return NOTHING
+        if isinstance(statement.body, Enrol | Leave):
+            return NOTHING  # leaving counts whatever becomes of the inviter
         return self.additions[statement.author] & self.past[place]
 
     def _attackers(self, among: int) -> dict[int, int]:

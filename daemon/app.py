@@ -213,12 +213,8 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
         held, owner, watchers = opened.held, opened.owner, opened.watchers
         live = LiveBodies(_body_store(opened), _monotonic_ms)
         watchers.live_bodies = await parts.enter_async_context(live)
-        peering = open_peering(
-            parts,
-            Base(home, key, held, opened.database, owner, _clocks()),
-            config.ice,
-            live,
-        )
+        base = Base(home, key, held, opened.database, owner, _clocks())
+        peering = open_peering(parts, base, config.ice, live)
         watchers.mesh = peering.mesh
         meaning, thoughts = await open_meaning(
             parts, opened.database, owner, config, _clocks()
@@ -238,6 +234,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             circles=peering.circles,
             publishing=joined.publishing,
             bridge=joined.bridge,
+            checks=joined.checkers.checks,
             reader=opened.reader,
             slow_reader=opened.slow_reader,
             threads=opened.threads,

@@ -7,11 +7,12 @@ records. Every frame goes through its bytes and is counted.
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
-from tests.support.circle_records import SimRecords
+from tests.support.sim_circle_records import SimRecords
 from tests.support.simnet import End, SimLink, SimNet
 from transport.circle_actions import (
     CircleAction,
@@ -55,7 +56,7 @@ class CircleDevice:
 
     def __init__(self, swarm: "CircleSwarm", number: int) -> None:
         self.swarm: Final = swarm
-        self.me: Final = DeviceId(number.to_bytes() * 16)
+        self.me: Final = DeviceId(sha256(number.to_bytes()).digest()[:16])
         self.records: Final = SimRecords(number)
         self.talks: Final[list[Talk]] = []
         self.ended: Final[list[CircleEnd]] = []

@@ -11,7 +11,7 @@ from crdt.ids import DeviceId
 from crdt.keys import device_id
 from crdt.roster_rules import Anchor, CircleAnchor, Members, applied, judge
 from crdt.statement import Statement
-from crdt.statement_kinds import Add, Enrol, Found, Remove, Rotate
+from crdt.statement_kinds import Add, Enrol, Found, Leave, Remove, Rotate
 
 Known = frozenset[Statement]
 Rank = tuple[int, DeviceId]
@@ -62,6 +62,7 @@ class Model:
             fallen = known - stand
             if isinstance(self.anchor, CircleAnchor):
                 gone = {e.body.device for e in stand if isinstance(e.body, Remove)}
+                gone |= {e.author for e in stand if isinstance(e.body, Leave)}
                 fallen = frozenset(each for each in fallen if added(each) in gone)
             self._members[known] = applied(
                 {}, sorted(stand, key=self.order), sorted(fallen, key=self.order)
@@ -74,7 +75,7 @@ class Model:
         helps = {
             (a, b)
             for b in known
-            if not isinstance(b.body, Enrol | Found)
+            if not isinstance(b.body, Enrol | Found | Leave)
             for a in self.past(b)
             if added(a) == b.author
         }

@@ -13,6 +13,7 @@ import pytest
 from consensus.contribution import decode_contribution
 from tests.support.circle_of_daemons import Circle, circle_of
 from tests.support.daemons import Daemon, node_path, wait_until
+from tests.support.device_groups import QUIET
 from tests.support.replicas import scratch_folder
 
 MILL: Final = "the old mill should become a place for everybody"
@@ -287,6 +288,19 @@ def test_what_is_kept_follows_and_watchers_hear(circle: Circle, key: str) -> Non
     wait_until(follows)
 
 
+def test_a_start_recalls_what_was_seen(circle: Circle, key: str) -> None:
+    """After a start nodes say where they stand though nobody asked; all goes on."""
+    daemon = circle.members[1]
+    assert daemon.stop() == 0
+    daemon.start(*QUIET)
+
+    wait_until(lambda: daemon.api.get(node_path("mill1"))["consensus"] == [key])
+
+    wait_until(lambda: bool(circle.get(1)["links"]))
+    circle.wait_for_one_result()
+    assert "Traceback" not in daemon.log
+
+
 def test_only_founders_remove_and_vouch(circle: Circle) -> None:
     """Who may not is told so, and nothing has changed; the founder vouches."""
     person = circle.get(2)["me"]
@@ -318,4 +332,7 @@ def test_leaving(circle: Circle) -> None:
     wait_until(lambda: state() == "left")
     late = leaver.api.request("PUT", f"{circle.route}/contributions/mill2")
     assert late.status == 409
+    assert leaver.api.request("GET", f"{circle.route}/consensus").status in (200, 409)
+    assert leaver.api.get("/v1/status")["circles"][0]["state"] == "left"
+    assert leaver.api.get("/v1/patterns")["consensus"] == []
     assert circle.get(0)["counts"]["members"] == 2

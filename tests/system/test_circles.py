@@ -229,6 +229,11 @@ def test_who_leaves_is_gone_for_all(town: Town) -> None:
     town.daemons["ben"].restart()
     assert town.told("ben")["state"] == "left"
 
+    assert town.ask("phone", "DELETE", "").status == 200
+
+    wait_until(lambda: town.told("ada")["state"] == "left")
+    wait_until(lambda: town.state("dan", "ada") == "left")
+
 
 def _has_circle(daemon: Daemon) -> bool:
     return bool(daemon.api.get("/v1/circles")["items"])

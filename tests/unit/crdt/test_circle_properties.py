@@ -4,6 +4,7 @@ import random
 from contextlib import suppress
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from crdt.keys import device_id
 from crdt.roster import Roster
 from crdt.roster_rules import CircleAnchor
 from crdt.statement import Statement
-from crdt.statement_kinds import Remove
+from crdt.statement_kinds import Leave, Remove
 from tests.support.circle_people import Circle
 from tests.support.roster_model import Model
 
@@ -144,6 +145,29 @@ def test_inviters_lead_to_the_founder(history: list[Step]) -> None:
 
 
 @settings(max_examples=40)
+@given(histories, st.randoms(use_true_random=False))
+def test_a_crowded_circle_is_the_same_in_any_order(
+    history: list[Step], dice: random.Random
+) -> None:
+    """With room for three there are never more, and all see the same three."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("crdt.roster_history.MAX_PERSONS", 3)
+        patch.setattr("crdt.circle_rules.MAX_PERSONS", 3)
+        circle = play(history)
+        shuffled = circle.everything()
+        dice.shuffle(shuffled)
+        roster = circle.roster()
+
+        assert roster_of(circle, shuffled) == roster
+        assert len(roster.ranked) <= 3
+        circle.together()
+        for name in NAMES:
+            heard = circle.membership(name).roster
+            assert heard.fingerprint == roster.fingerprint
+            assert (heard.members, heard.void) == (roster.members, roster.void)
+
+
+@settings(max_examples=40)
 @given(histories, histories)
 def test_who_is_gone_never_comes_back(history: list[Step], later: list[Step]) -> None:
     """Nothing that is stated by those who have heard that somebody went undoes it."""
@@ -221,6 +245,17 @@ def test_one_who_is_there_goes_first(history: list[Step]) -> None:
     elif holders:
         granted = [(DutyKind.GRANT, each) for each in roster.ungranted]
         assert sorted(first, key=str) == sorted(granted, key=str)
+
+
+@settings(max_examples=20)
+@given(histories)
+def test_leaving_is_final(history: list[Step]) -> None:
+    """Nobody is in a circle by whom it holds a word that they leave."""
+    roster = play(history).roster()
+
+    for each in roster.statements:
+        if isinstance(each.body, Leave) and each.author in roster.members:
+            assert roster.members[each.author].is_removed
 
 
 @settings(max_examples=20)

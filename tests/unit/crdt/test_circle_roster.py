@@ -200,6 +200,33 @@ def test_whose_inviter_was_removed_meanwhile_can_be_invited_again() -> None:
     assert circle.opens("dan")
 
 
+def test_who_left_is_not_invited_again_by_a_detour() -> None:
+    """Leaving counts though the invitation has fallen, and against one made meanwhile.
+
+    A consent that was given once could else be used for ever.
+    """
+    circle = Circle.of("ada", "bob", "cleo")
+    circle.is_apart = True
+    circle.welcome("bob", "dan")
+    circle.say("dan", "leaves")
+    circle.say("ada", "removes", "bob")
+    circle.say("cleo", "invites", "dan")
+    circle.hear("ada", [each.encoded for each in circle.everything()])
+    assert there(circle) == {"ada", "cleo"}
+
+    circle = Circle.of("ada", "bob", "cleo")
+    circle.is_apart = True
+    circle.welcome("bob", "dan")
+    circle.say("dan", "leaves")
+    circle.say("ada", "removes", "bob")
+    circle.together()
+
+    with pytest.raises(ConflictError, match=Fault.KNOWN_PERSON):
+        circle.say("cleo", "invites", "dan")
+    circle.say("ada", "removes", "dan")
+    assert there(circle) == {"ada", "cleo"}
+
+
 def test_who_was_removed_is_not_invited_again_by_a_detour() -> None:
     """A removal counts though the invitation that it was about has fallen."""
     circle = Circle.of("ada", "bob", "cleo")

@@ -207,7 +207,7 @@ def test_what_is_over_the_rate_comes_in_time() -> None:
 
 
 def test_what_many_give_is_mostly_given_once() -> None:
-    """Of what seven devices could give a newcomer, it gets less than half again."""
+    """What seven devices could give a newcomer it gets less than twice."""
     swarm = found(3, 8)
     swarm.ways = {(low, high) for high in range(7) for low in range(high)}
     swarm.dial()
@@ -224,7 +224,7 @@ def test_what_many_give_is_mostly_given_once() -> None:
     swarm.settle(CALM_MS)
 
     assert len(swarm.devices[7].records.items[ItemKind.CONTRIBUTION]) == 500
-    assert swarm.devices[7].records.doubles <= 250
+    assert swarm.devices[7].records.doubles <= 500
 
 
 def test_a_live_item_goes_to_each_device_about_once() -> None:

@@ -21,6 +21,7 @@ from crdt.errors import DiskFullError, StoreError
 from crdt.ids import CircleId
 from daemon.circles import collective as module
 from daemon.circles.collective import Collective, Sources
+from daemon.circles.engine import Engine, StoppedError
 from tests.support.contributions import (
     CIRCLE,
     MODELS,
@@ -312,3 +313,19 @@ async def test_closing_stops_what_is_worked_out(threads: ThreadPoolExecutor) -> 
     assert entered.is_set()
     assert not collective.is_loaded
     assert circle.noted == []
+
+
+def test_a_stopped_engine_ends_what_it_is_at() -> None:
+    """Whatever it is asked, many records or few, it goes no further."""
+    engine = Engine(CIRCLE, Preset.STRICT)
+    engine.hold(everybody(2, range(4)))
+    engine.stop()
+
+    with pytest.raises(StoppedError):
+        engine.follow([lambda resonance: None])
+    with pytest.raises(StoppedError):
+        engine.hold(everybody(3, range(90)))
+    with pytest.raises(StoppedError):
+        engine.result({})
+    engine.let_go()
+    assert engine.result({}).nodes == ()
