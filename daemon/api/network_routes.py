@@ -11,7 +11,7 @@ NETWORK_ROUTES: Final = (
         HTTPMethod.GET,
         "/v1/networks/{name}/stream",
         "The history of a network by days",
-        networks.get_stream,
+        networks.get_network_stream,
         shapes.DaysQuery,
         {200: shapes.StreamDocument},
     ),

@@ -67,7 +67,7 @@ async def put_settings(call: Call) -> web.Response:
     return json_response(_document(network), HTTPStatus.OK)
 
 
-async def get_stream(call: Call) -> web.Response:
+async def get_network_stream(call: Call) -> web.Response:
     """Answer the history of a network by days: the means over its nodes."""
     query: shapes.DaysQuery = call.query
     since_ms, until_ms = bounds(query.since, query.until)

@@ -92,11 +92,13 @@ def test_list_aligns_its_columns(daemon: FakeDaemon, command_line: CommandLine) 
 def test_list_passes_its_filters_on(
     daemon: FakeDaemon, command_line: CommandLine
 ) -> None:
-    """Type, prefix, trash and limit are the daemon's to apply."""
-    command_line.run("list", "--type", "t", "--prefix", "p", "--trash", "--limit", "7")
+    """Type, network, prefix, trash and limit are the daemon's to apply."""
+    filters = ("--type", "t", "--network", "n", "--prefix", "p")
+    command_line.run("list", *filters, "--trash", "--limit", "7")
 
     (request,) = daemon.requests
-    assert request.query == {"type": "t", "prefix": "p", "trash": "true", "limit": "7"}
+    given = {"type": "t", "network": "n", "prefix": "p"}
+    assert request.query == {**given, "trash": "true", "limit": "7"}
 
 
 def test_list_says_that_there_are_more(
@@ -179,11 +181,13 @@ def test_neighbours_tells_the_steps(
     daemon.put("b", "B")
     daemon.link("a", "b")
 
-    result = command_line.run("neighbours", "a", "--depth", "2", "--direction", "out")
+    way = ("--depth", "2", "--direction", "out", "--order", "energy")
+    result = command_line.run("neighbours", "a", *way)
 
     assert result.stdout.splitlines()[1].split()[:3] == ["1", "b", "B"]
     assert daemon.requests[0].query["depth"] == "2"
     assert daemon.requests[0].query["direction"] == "out"
+    assert daemon.requests[0].query["order"] == "energy"
     assert command_line.run("neighbours", "a", "--depth", "0").exit_code == 2
 
 
