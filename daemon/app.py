@@ -234,6 +234,7 @@ async def _service(home: Path, key: StoreKey, config: Config) -> AsyncIterator[S
             circles=peering.circles,
             publishing=joined.publishing,
             bridge=joined.bridge,
+            checks=joined.checkers.checks,
             reader=opened.reader,
             slow_reader=opened.slow_reader,
             threads=opened.threads,

@@ -65,8 +65,8 @@ class CirclePort(Protocol):
     def hello(self) -> CircleState:
         """Return how this device stands.
 
-        Sets as `NameSet.summary` gives them; the hash of the consensus of exactly
-        these sets, if it is known.
+        With how many names each set has, and the sum of their ids; and the hash of the
+        consensus of exactly these sets, if it is known.
         """
 
     async def names(self, kind: ItemKind) -> SortedNames:

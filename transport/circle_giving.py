@@ -44,6 +44,8 @@ class Giving:
         self._found: Final = {kind: dict[bytes, None]() for kind in ItemKind}
         self._known: Final[dict[tuple[ItemKind, bytes], None]] = {}
         self._flights: Final[deque[_Flight]] = deque()
+        self._flying: Final[Counter[ItemKind]] = Counter()
+        """Items in all flights."""
         self._loading: tuple[ItemKind, tuple[bytes, ...]] | None = None
         self._sent = self._received = self._refused = 0
 
@@ -54,8 +56,8 @@ class Giving:
 
     def waiting(self, kind: ItemKind) -> int:
         """Return how many items the peer is still to be given or to acknowledge."""
-        flying = sum(len(each.keys) for each in self._flights if each.kind is kind)
-        return len(self._fresh[kind]) + len(self._found[kind]) + flying
+        waiting = len(self._fresh[kind]) + len(self._found[kind])
+        return waiting + self._flying[kind]
 
     def offer(self, kind: ItemKind, keys: Iterable[bytes]) -> None:
         """Give what is new here, unless the peer has it."""
@@ -127,6 +129,7 @@ class Giving:
             return []
         self._sent += len(payload)
         self._flights.append(_Flight(kind, taken, self._sent))
+        self._flying[kind] += len(taken)
         return [Send(Give(kind, payload), is_bulk=True)]
 
     def acknowledged(self, frame: Acknowledge) -> CircleEnd | None:
@@ -140,6 +143,7 @@ class Giving:
         while self._flights and self._flights[0].sent <= frame.received:
             flight = self._flights.popleft()
             kind = flight.kind
+            self._flying[kind] -= len(flight.keys)
             self.know(kind, flight.keys)
         if kind is not None:
             self.refusals[kind] += frame.refused - self._refused

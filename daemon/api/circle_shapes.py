@@ -71,6 +71,18 @@ class CountsDocument(msgspec.Struct, frozen=True):
     """Consensus nodes when they were last worked out; null before."""
 
 
+class ChecksDocument(msgspec.Struct, frozen=True):
+    """Whether vectors are those of their texts, as far as this device knows."""
+
+    state: Literal["off", "checking", "done"]
+    """`off` while there is no model here that could tell."""
+    unchecked: int
+    """Contributions of which this device does not know, by other models for one."""
+    forged: int
+    """Contributions that it let go of since it was started."""
+    cause: str | None
+
+
 class CircleDocument(msgspec.Struct, frozen=True):
     """A circle as this device knows it."""
 
@@ -98,6 +110,7 @@ class CircleDocument(msgspec.Struct, frozen=True):
     """Whether all of these hold the same as this one."""
     cause: str | None
     fix: str | None
+    checks: ChecksDocument
     members: list[MemberDocument]
     """Those who left or were removed come last."""
 

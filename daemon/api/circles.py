@@ -111,12 +111,23 @@ async def circle_document(call: Call, circle: JoinedCircle) -> shapes.CircleDocu
         in_step=view.is_in_step,
         cause=view.cause,
         fix=view.fix,
+        checks=_checks(call, view),
         members=[
             _member_document(each, live.get(each.author, 0))
             for each in sorted(
                 view.members, key=lambda each: (each.state != "member", each.alias)
             )
         ],
+    )
+
+
+def _checks(call: Call, view: CircleView) -> shapes.ChecksDocument:
+    checks = call.service.checks(view.id)
+    return shapes.ChecksDocument(
+        state=checks.state.value,
+        unchecked=checks.unchecked,
+        forged=checks.forged,
+        cause=checks.cause,
     )
 
 

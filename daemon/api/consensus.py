@@ -19,8 +19,9 @@ from daemon.api.circles import circle_of
 from daemon.api.nodes import document
 from daemon.api.paging import page_of
 from daemon.api.routing import Call, json_response
-from daemon.circles.bridge import Look, present
+from daemon.circles.bridge import Look
 from daemon.circles.details import Detail, texts
+from daemon.circles.kept_nodes import present
 from daemon.circles.ports import JoinedCircle
 from daemon.circles.tree import Branch, Reach, Step, walk
 from daemon.interchange.timestamps import format_time, parse_time

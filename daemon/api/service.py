@@ -11,8 +11,10 @@ from crdt.database import DATABASE_NAME
 from crdt.graph_reader import GraphReader
 from crdt.graph_snapshot import GraphSnapshot
 from crdt.identity import Identity
+from crdt.ids import CircleId
 from crdt.key_sources import Source
 from daemon.circles.bridge import Bridge
+from daemon.circles.checking import Checks
 from daemon.circles.ports import CirclesPort
 from daemon.circles.publishing import Publishing
 from daemon.event_log import EventLog
@@ -46,6 +48,8 @@ class Service:
     circles: CirclesPort
     publishing: Publishing
     bridge: Bridge
+    checks: Callable[[CircleId], Checks]
+    """How far the contributions of a circle are checked."""
     reader: GraphReader
     """For reads by key, on the event loop itself: they take microseconds."""
     slow_reader: GraphReader

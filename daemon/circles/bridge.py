@@ -17,28 +17,23 @@ from consensus.vote import Tally
 from crdt.circle_notes_store import SeenNode
 from crdt.commands import PutEdge
 from crdt.errors import InvalidError, NotFoundError
-from crdt.graph_reader import GraphReader
 from crdt.ids import AuthorKey, CircleId, NodeKey
-from crdt.records import Node
 from daemon.circles.details import Details
 from daemon.circles.following import (
     EDGE_TYPE,
-    NODE_TYPE,
     Standing,
     follow,
     heir,
     keeping,
-    kept,
     kept_key,
 )
+from daemon.circles.kept_nodes import circle_of, kept_nodes, links, present
 from daemon.circles.movement import Moment, Movement, movement
 from daemon.circles.placement import Placed, Placement
 from daemon.circles.ports import CirclePort, GraphPort, NotesPort
 from daemon.circles.preview import Embedded
 from daemon.circles.publishing import ledger
 
-MOST_KEPT: Final = 10_000
-"""Kept consensus nodes that are followed, and links to one of them that are read."""
 _LEAST_PREFIX: Final = 8
 
 
@@ -199,8 +194,8 @@ class Bridge:
 
     async def keeps(self, circle: CircleId) -> bool:
         """Whether the graph keeps a consensus node of a circle."""
-        nodes = await self._graph.read(_kept_nodes)
-        return any(_circle_of(each) == circle for each in nodes)
+        nodes = await self._graph.read(kept_nodes)
+        return any(circle_of(each) == circle for each in nodes)
 
     async def history(
         self, circle: CirclePort, consensus: bytes, since_ms: int
@@ -236,11 +231,11 @@ class Bridge:
             for out in await ledger(circle, self._notes)
             if out.node is not None and out.contribution.id in places
         ]
-        links = await self._graph.read(lambda reader: _links(reader, circle.id))
-        if links:
+        linked = await self._graph.read(lambda reader: links(reader, circle.id))
+        if linked:
             aliases = await self._notes.aliases(circle.id)
             there = {node.key: node for node in nodes}
-            for each in links:
+            for each in linked:
                 present_key = heir(each.consensus, there, aliases)
                 if present_key is not None:
                     placed.append(replace(each, consensus=present_key))
@@ -250,8 +245,8 @@ class Bridge:
         self, circle: CirclePort, standings: Mapping[bytes, Standing]
     ) -> None:
         """Bring what is kept in the graph up to how things stand."""
-        nodes = await self._graph.read(_kept_nodes)
-        of_here = [each for each in nodes if _circle_of(each) == circle.id]
+        nodes = await self._graph.read(kept_nodes)
+        of_here = [each for each in nodes if circle_of(each) == circle.id]
         if not of_here:
             return
         aliases = await self._notes.aliases(circle.id)
@@ -292,38 +287,6 @@ def _news(
         if before.get(node.key) != (node.members, node.label)
     ]
     return [*changed, *(key for key in before if key not in standings)]
-
-
-def _kept_nodes(reader: GraphReader) -> list[Node]:
-    return reader.nodes(limit=MOST_KEPT, node_type=NODE_TYPE)
-
-
-def _links(reader: GraphReader, circle: CircleId) -> list[Placed]:
-    """Return the kept nodes of a circle and the nodes with an edge to them."""
-    found = []
-    for node in _kept_nodes(reader):
-        what = kept(node)
-        if what is not None and what.circle == circle:
-            found.append(Placed(node.key, what.consensus, is_kept=True))
-            edges = reader.edges(limit=MOST_KEPT, target=node.key, edge_type=EDGE_TYPE)
-            found += [Placed(edge.source, what.consensus) for _, edge in edges]
-    return found
-
-
-def present(reader: GraphReader, keys: Iterable[NodeKey]) -> list[NodeKey]:
-    """Return those of some nodes that are not in the trash."""
-    found = []
-    for key in keys:
-        try:
-            found.append(reader.node(key).key)
-        except NotFoundError:
-            continue
-    return found
-
-
-def _circle_of(node: Node) -> CircleId | None:
-    what = kept(node)
-    return None if what is None else what.circle
 
 
 def _key_of(text: str) -> bytes | None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from consensus.contribution import Contribution
 from crdt.circle_items import Item, ItemKind, ItemName
+from crdt.circle_standing import Plan
 from crdt.ids import AuthorKey, DeviceId
+from daemon.circles.arrival import Arrived
 from daemon.circles.refusals import Refusal
 
 
@@ -39,3 +41,24 @@ class Change:
     """Whether contributions stand no longer that were not replaced: read anew."""
     are_members_changed: bool = False
     """Whether anything is different in who belongs to the circle, and how they came."""
+
+
+def entered(
+    kind: ItemKind,
+    entering: Sequence[Arrived],
+    plan: Plan,
+    origin: DeviceId | None,
+) -> Change:
+    """Return what is different after a plan by which these records came in."""
+    contributions = [
+        each.value for each in entering if isinstance(each.value, Contribution)
+    ]
+    slots = {(placed.author, placed.slot) for placed in plan.entering}
+    lost = [each for each in plan.leaving if (each.author, each.slot) not in slots]
+    return Change(
+        kind,
+        [each.item for each in entering],
+        origin,
+        contributions,
+        has_lost=bool(lost) and kind is ItemKind.CONTRIBUTION,
+    )

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from crdt.ids import CircleId
-from daemon.circles.checking import Checking, Checks, Model, Records
+from daemon.circles.checking import NOTHING, Checking, Checks, Model, Records
 from daemon.circles.shelf import Shelf
 from daemon.faults import places
 
@@ -62,10 +62,10 @@ class Checkers:
             self._tasks.add(asyncio.create_task(_run(checker)))
         checker.arrived()
 
-    def checks(self, circle: CircleId) -> Checks | None:
-        """Return how checking stands, None for a circle that is not known here."""
+    def checks(self, circle: CircleId) -> Checks:
+        """Return how checking stands; of a circle not told of there is nothing."""
         checker = self._checkers.get(circle)
-        return None if checker is None else checker.standing()
+        return NOTHING if checker is None else checker.standing()
 
 
 async def _run(checker: Checking) -> None:

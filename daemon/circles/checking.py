@@ -63,6 +63,9 @@ class Checks:
     cause: str | None
 
 
+NOTHING: Final = Checks(State.DONE, unchecked=0, forged=0, cause=None)
+
+
 class Model(Protocol):
     """What embeds texts on this device."""
 

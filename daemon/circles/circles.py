@@ -200,14 +200,12 @@ class Circles:
     def sync_now(self) -> None:
         """Try every device that has no link without waiting any longer."""
         for circle in self._circles.values():
-            if circle.is_active:
-                circle.part.connecting.sync_now()
+            circle.part.connecting.sync_now()
 
     def network_changed(self) -> None:
         """Take note that this machine woke up or has other addresses."""
         for circle in self._circles.values():
-            if circle.is_active:
-                circle.part.connecting.network_changed()
+            circle.part.connecting.network_changed()
         self.look()
 
     def look(self) -> None:
@@ -289,10 +287,9 @@ class Circles:
 
     async def _answer_offer(self, sealed: bytes, source: str) -> bytes | None:
         for circle in list(self._circles.values()):
-            if circle.is_active:
-                answer = await circle.part.connecting.answer(sealed, source)
-                if answer is not None:
-                    return answer
+            answer = await circle.part.connecting.answer(sealed, source)
+            if answer is not None:
+                return answer
         return None
 
     async def _answer_question(self, sealed: bytes, source: str) -> bytes | None:

@@ -9,11 +9,10 @@ Rules of this file:
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from consensus.contribution import Contribution
 from crdt.circle_item_store import (
     delete_items,
     read_items_of,
@@ -24,14 +23,14 @@ from crdt.circle_items import Item, ItemKind, ItemName
 from crdt.circle_keys import encode_circle_keys
 from crdt.circle_membership import CircleMembership
 from crdt.circle_roster import present_members
-from crdt.circle_standing import StoredItem
+from crdt.circle_standing import Plan, StoredItem
 from crdt.circle_store import write_circle_keys, write_circle_statements
 from crdt.database import Connection
 from crdt.ids import AuthorKey, DeviceId
 from crdt.statement import statement_hash
 from daemon.circles.allowance import Allowance
 from daemon.circles.arrival import Arrived, Gate, Refused
-from daemon.circles.changes import Change, Kept
+from daemon.circles.changes import Change, Kept, entered
 from daemon.circles.forms import FORMS
 from daemon.circles.refusals import Refusal
 from daemon.circles.sets import Sets
@@ -144,12 +143,7 @@ class Keeping:
         plan = standing.plan(each.placed for each in arrived)
         values = {each.item.name.id: each for each in arrived}
         entering = [values[placed.name.id] for placed in plan.entering]
-        refused = Counter(Refusal(fall) for fall in plan.fallen.values())
-        for identity in plan.fallen:
-            self._pass_over(identity)
-        refused[Refusal.DUPLICATE] += len(arrived) - len(values)
-        refused = +refused
-        self.refusals.update(refused)
+        refused = self._count_fallen(plan, len(arrived) - len(values))
         circle = self.membership.circle
         rows = [StoredItem(kind, each.placed, each.item.content) for each in entering]
 
@@ -164,24 +158,9 @@ class Keeping:
         self.sets.carry_out(
             kind, plan, {key: each.value for key, each in values.items()}
         )
-        new = [each.item for each in entering]
-        slots = {(placed.author, placed.slot) for placed in plan.entering}
-        if new:
-            lost = [e for e in plan.leaving if (e.author, e.slot) not in slots]
-            self._tell(
-                Change(
-                    kind,
-                    new,
-                    origin,
-                    contributions=[
-                        each.value
-                        for each in entering
-                        if isinstance(each.value, Contribution)
-                    ],
-                    has_lost=bool(lost) and kind is ItemKind.CONTRIBUTION,
-                )
-            )
-        return Kept(new, refused=refused)
+        if entering:
+            self._tell(entered(kind, entering, plan, origin))
+        return Kept([each.item for each in entering], refused=refused)
 
     async def use(
         self, membership: CircleMembership, origin: DeviceId | None = None
@@ -191,11 +170,8 @@ class Keeping:
         Returns the statements that others may be told.
         """
         before = self.membership
-        new = [
-            each
-            for key, each in membership.statements.items()
-            if key not in before.statements
-        ]
+        held = before.statements
+        new = [each for key, each in membership.statements.items() if key not in held]
         if not new:
             return ()
         members = frozenset(present_members(membership.roster))
@@ -207,14 +183,10 @@ class Keeping:
             write_circle_statements(connection, circle, rows)
             write_circle_keys(connection, circle, encode_circle_keys(membership.keys))
 
-        await self.shelf.write(write)
         back = await self.shelf.read(lambda each: read_items_of(each, circle, came))
+        await self.shelf.write(write)
         self.membership, self.members = membership, members
-        self.sets.forget(gone)
-        self.passed_over.clear()
-        for allowance in self._allowances.values():
-            for author in gone:
-                allowance.forget(author)
+        self._forget(gone)
         contributions = self.sets.load(back)
         accepted = membership.roster.hashes - before.roster.hashes
         items = [
@@ -276,6 +248,23 @@ class Keeping:
         self.passed_over[identity] = None
         if len(self.passed_over) > MAX_PASSED_OVER:
             del self.passed_over[next(iter(self.passed_over))]
+
+    def _count_fallen(self, plan: Plan, duplicates: int) -> Counter[Refusal]:
+        """Count what does not stand beside the others; it need not come again."""
+        refused = Counter(Refusal(fall) for fall in plan.fallen.values())
+        for identity in plan.fallen:
+            self._pass_over(identity)
+        refused += Counter({Refusal.DUPLICATE: duplicates})
+        self.refusals.update(refused)
+        return refused
+
+    def _forget(self, gone: Iterable[AuthorKey]) -> None:
+        """Let go of who is no member, and of what was decided in view of them."""
+        self.passed_over.clear()
+        self.sets.forget(gone)
+        for allowance in self._allowances.values():
+            for author in gone:
+                allowance.forget(author)
 
     def _has_room(self, kind: ItemKind, author: AuthorKey) -> bool:
         if author == self.membership.author:

@@ -11,6 +11,7 @@ from daemon.circles.health import CircleHealth, Facts, Health, health
 from daemon.circles.records import CircleRecords
 from daemon.circles.taking_part import TakingPart
 from daemon.circles.view import CircleView, MemberView
+from transport.circle_actions import CircleEnd
 
 PRESETS: Final = {preset.value.byte: preset for preset in Preset}
 
@@ -63,6 +64,7 @@ def circle_health(records: CircleRecords, part: TakingPart, *, is_left: bool) ->
             talks=part.talking.talks,
             lacks_key=records.membership.present_epoch is None,
             do_results_differ=part.do_results_differ,
+            is_disk_full=part.talking.last_end is CircleEnd.DISK_FULL,
             last_end=part.talking.last_end,
         )
     )

@@ -8,6 +8,7 @@ Specification: docs/protocol/circle-sync.md, "Payloads". Rules of this file:
    nothing else; nor is anything taken from them.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -32,6 +33,8 @@ from transport.circle_frames import MAX_PAYLOAD_BYTES, CircleState
 from transport.sorted_names import SortedNames
 
 MAX_ITEMS: Final = 1024
+_LOADED: Final = 256
+"""So many are read for one payload: more hardly ever fit."""
 _ROOM_BYTES: Final = MAX_PAYLOAD_BYTES - OVERHEAD_BYTES - 8
 _HEADER_BYTES: Final = 5
 """Of each item within a payload."""
@@ -66,7 +69,7 @@ class RecordsOfPeer:
 
     async def names(self, kind: ItemKind) -> SortedNames:
         """Return the names of a set in order."""
-        return SortedNames.of(self.records.names(kind))
+        return await asyncio.to_thread(SortedNames.of, self.records.names(kind))
 
     def lacking(self, kind: ItemKind, names: Sequence[ItemName]) -> list[ItemName]:
         """Return those that this device neither holds nor refuses for good."""
@@ -77,7 +80,7 @@ class RecordsOfPeer:
         if not self.around.may_have(self.peer, kind):
             return Loaded(b"", ())
         ordered = self._ordered(kind, names)
-        asked = [each.id for each in ordered[:MAX_ITEMS]]
+        asked = [each.id for each in ordered[:_LOADED]]
         items = await self.records.load(kind, asked)
         taken = _fitting(items)
         beyond = [each.name for each in items[len(taken) :]]
@@ -86,7 +89,7 @@ class RecordsOfPeer:
         except ConflictError:
             # Without the present key nothing can be sealed; it comes, and then it is.
             return Loaded(b"", ())
-        return Loaded(payload, [*beyond, *ordered[MAX_ITEMS:]])
+        return Loaded(payload, [*beyond, *ordered[_LOADED:]])
 
     async def keep(self, kind: ItemKind, payload: bytes) -> Kept:
         """Open, check and store the items of a payload; what is new is durable then."""

@@ -238,7 +238,9 @@ class CircleRecords:
         """
 
         async def work() -> Sequence[Item]:
-            return await self._keeping.use(self.membership.saying(write))
+            # A roster of many statements takes a while.
+            after = await asyncio.to_thread(self.membership.saying, write)
+            return await self._keeping.use(after)
 
         return await self._keeping.whole(work)
 

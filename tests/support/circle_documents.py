@@ -47,6 +47,7 @@ CIRCLE: Final[dict[str, Any]] = {
     "in_step": True,
     "cause": None,
     "fix": None,
+    "checks": {"state": "done", "unchecked": 0, "forged": 0, "cause": None},
     "members": [
         member(ME, "member-a1a1", is_me=True, role="founder", inviter=None),
         member(BOB, "bob", vouched=True),

@@ -12,7 +12,7 @@ from typing import Final
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
-from tests.support.circle_records import SimRecords
+from tests.support.sim_circle_records import SimRecords
 from tests.support.simnet import End, SimLink, SimNet
 from transport.circle_actions import (
     CircleAction,

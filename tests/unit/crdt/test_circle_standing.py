@@ -29,15 +29,20 @@ placed = st.builds(
 batches = st.lists(st.lists(placed, max_size=8), max_size=10)
 
 
+def newest(one: Placed) -> tuple[int, bytes]:
+    """Return by what records are in order: the larger sequence, then the smaller id."""
+    return -one.sequence, one.name.id
+
+
 def expected(records: Sequence[Placed]) -> set[Placed]:
     """Return what stands by the law itself, all records at hand."""
     slots: dict[tuple[AuthorKey, bytes], Placed] = {}
     for each in records:
         slot = each.author, each.slot
-        slots[slot] = min(slots.get(slot, each), each, key=lambda one: one.rank)
+        slots[slot] = min(slots.get(slot, each), each, key=newest)
     taken: Counter[AuthorKey] = Counter()
     found: set[Placed] = set()
-    for each in sorted(slots.values(), key=lambda one: one.rank):
+    for each in sorted(slots.values(), key=newest):
         taken[each.author] += 1
         if taken[each.author] <= MOST:
             found.add(each)

@@ -11,9 +11,9 @@ import pytest
 from crdt.circle_items import ItemKind, ItemName
 from crdt.errors import DiskFullError, ForgedError
 from crdt.ids import DeviceId
-from tests.support.circle_records import SimRecords
 from tests.support.circle_swarm import CIRCLE
 from tests.support.links import MemoryLink, memory_pair
+from tests.support.sim_circle_records import SimRecords
 from transport.circle_actions import (
     CircleEnd,
     CircleNews,

@@ -1,197 +1,36 @@
-"""A session of a circle: order, pause, results, and peers that break the rules."""
+"""A session of a circle: order, gifts, hearsay, pause and results."""
 
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final, TypeVar
 
 import msgspec
-import pytest
 
 from crdt.circle_items import ItemKind, ItemName
-from crdt.ids import CircleId, DeviceId
-from tests.support.circle_records import SimRecords
-from transport.circle_actions import (
-    CircleAction,
-    CircleEnd,
-    CircleSessionName,
-    End,
-    Keep,
-    Load,
-    Progress,
-    Report,
-    ResultsDiffer,
-    Seek,
-    Send,
-    Stalled,
-    TakeNames,
+from tests.support.circle_sides import (
+    CIRCLE,
+    HIGH,
+    Side,
+    claimed,
+    of,
+    payload_of,
+    said,
+    with_votes,
 )
-from transport.circle_comparing import MAX_ROUNDS, MAX_WITHHELD
+from tests.support.sim_circle_records import SimRecords
+from transport.circle_actions import (
+    ResultsDiffer,
+)
 from transport.circle_frames import (
-    MAX_PAYLOAD_BYTES,
     Acknowledge,
     Ask,
-    Bye,
-    CircleFarewell,
-    CircleFrame,
     CircleState,
     Compare,
     Give,
     Hello,
     Listed,
-    SetSummary,
-    Split,
     Stand,
     Tell,
 )
-from transport.circle_giving import WINDOW_BYTES
-from transport.circle_patience import BURST, COMPARISONS_BURST, LEAST_APPETITE
-from transport.circle_session import HELLO_MS, CirclePhase, CircleSession
-from transport.circle_taking import MAX_USELESS_BYTES
 from transport.sorted_names import key_of
-from transport.stall import GIVE_UP_MS, STALL_MS
-
-CIRCLE: Final = CircleId(b"circle of a test, of 32 bytes ok")
-LOW: Final = DeviceId(b"\1" * 16)
-HIGH: Final = DeviceId(b"\2" * 16)
-Kind = TypeVar("Kind", bound=CircleAction)
-Said = TypeVar("Said", bound=CircleFrame)
-
-
-@dataclass
-class Side:
-    """A session with records; the test is its peer."""
-
-    me: DeviceId = LOW
-    records: SimRecords = field(default_factory=lambda: SimRecords(1))
-    now_ms: int = 0
-    actions: list[CircleAction] = field(default_factory=list)
-    keeps: bool = True
-    """Whether the records answer what they are asked to keep."""
-    answered: int = 0
-    """Steps of comparisons that the test has seen."""
-
-    def __post_init__(self) -> None:
-        self.records.members.update({1, 2})
-        peer = HIGH if self.me == LOW else LOW
-        name = CircleSessionName(CIRCLE, self.me, peer, bytes(8), 1)
-        self.session = CircleSession(name, "rc1", self.records.state(), self.now_ms)
-        self.do(self.session.start())
-
-    def do(self, actions: list[CircleAction]) -> None:
-        """Take note of actions, and answer what the records are asked."""
-        self.actions += actions
-        session, records, now_ms = self.session, self.records, self.now_ms
-        for action in actions:
-            match action:
-                case TakeNames(kind):
-                    self.do(session.names_taken(records.names(kind), now_ms))
-                case Load(kind, names):
-                    got = records.load(kind, names)
-                    self.do(session.loaded(got.payload, got.rest, now_ms))
-                case Seek(kind, names):
-                    wanted = records.lacking(kind, names)
-                    self.do(session.sought(kind, wanted, now_ms))
-                case Keep(kind, payload) if self.keeps:
-                    kept, new = records.keep(kind, payload)
-                    state = records.state()
-                    if new:
-                        self.do(session.changed(state, kind, new, now_ms, is_own=False))
-                    found = session.kept(
-                        state,
-                        kind,
-                        len(payload),
-                        kept.names,
-                        now_ms,
-                        new=kept.new,
-                        refused=kept.refused,
-                    )
-                    self.do(found)
-                case _:
-                    pass
-
-    def hear(self, *frames: CircleFrame) -> list[CircleAction]:
-        """Let the peer say something; return what came of it."""
-        at = len(self.actions)
-        for frame in frames:
-            self.do(self.session.receive(frame, self.now_ms))
-        return self.actions[at:]
-
-    def greet(self, there: CircleState | None = None) -> list[CircleAction]:
-        """Let the peer say hello, and acknowledge ours."""
-        state = there or SimRecords(9).state()
-        hello = Hello((1, 1), CIRCLE, bytes(8), 1, "rc1", state)
-        return self.hear(hello, Acknowledge(0, 0))
-
-    def pass_time(self, ms: int) -> list[CircleAction]:
-        """Let time pass, second by second; return what came of it."""
-        at, end_ms = len(self.actions), self.now_ms + ms
-        while self.now_ms < end_ms and self.session.phase is not CirclePhase.ENDED:
-            self.now_ms = min(end_ms, max(self.session.due_ms, self.now_ms + 1))
-            self.do(self.session.expire(self.now_ms))
-        return self.actions[at:]
-
-    def renew(self) -> None:
-        """Tell the session how this side stands."""
-        state = self.records.state()
-        vote = ItemKind.VOTE
-        self.do(self.session.changed(state, vote, [], self.now_ms, is_own=True))
-
-    def make(self, kind: ItemKind, size: int = 100) -> ItemName:
-        """Make an item here."""
-        name = self.records.make(kind, size)
-        state = self.records.state()
-        self.do(self.session.changed(state, kind, [name], self.now_ms, is_own=True))
-        return name
-
-    def wait_compared(self) -> Compare:
-        """Let time pass until a comparison begins, if it has not; return the frame."""
-        while self.cause is None and len(said(self.actions, Compare)) == self.answered:
-            self.pass_time(1000)
-        self.answered = len(said(self.actions, Compare))
-        return said(self.actions, Compare)[-1]
-
-    @property
-    def cause(self) -> CircleEnd | None:
-        """Why the session ended."""
-        ends = [each.cause for each in self.actions if isinstance(each, End)]
-        return ends[0] if ends else None
-
-
-def of(actions: list[CircleAction], kind: type[Kind]) -> list[Kind]:
-    """Return the actions of one kind."""
-    return [each for each in actions if isinstance(each, kind)]
-
-
-def said(actions: list[CircleAction], kind: type[Said]) -> list[Said]:
-    """Return the frames of one kind that were sent."""
-    return [each.frame for each in of(actions, Send) if isinstance(each.frame, kind)]
-
-
-def claimed(count: int, kind: ItemKind = ItemKind.VOTE) -> CircleState:
-    """Return the state of a peer that says to hold items."""
-    state = SimRecords(9).state()
-    sets = list(state.sets)
-    sets[kind] = SetSummary(count, b"\7" * 32)
-    return msgspec.structs.replace(state, sets=tuple(sets))
-
-
-def with_votes(count: int) -> SimRecords:
-    """Return records with items."""
-    records = SimRecords(1)
-    records.members.add(1)
-    for _ in range(count):
-        records.make(ItemKind.VOTE, 10)
-    return records
-
-
-def payload_of(
-    author: int, kind: ItemKind, sizes: list[int]
-) -> tuple[bytes, list[ItemName]]:
-    """Return a payload of items that a peer made, and their names."""
-    maker = SimRecords(author)
-    maker.members.add(author)
-    names = [maker.make(kind, size) for size in sizes]
-    return maker.load(kind, names).payload, names
 
 
 def test_sets_are_compared_in_their_order() -> None:
@@ -405,150 +244,3 @@ def test_after_a_pause_devices_look_again() -> None:
     came = side.hear(Stand(there)) + side.pass_time(3000)
 
     assert len(said(came, Compare)) == 1
-
-
-HELLO: Final = Hello((1, 1), CIRCLE, bytes(8), 1, "rc1", SimRecords(9).state())
-
-
-@pytest.mark.parametrize(
-    ("frames", "cause"),
-    [
-        ([Acknowledge(0, 0)], CircleEnd.OUT_OF_PLACE),
-        ([HELLO, HELLO], CircleEnd.OUT_OF_PLACE),
-        ([Bye(CircleFarewell.REMOVED)], CircleEnd.REMOVED_HERE),
-        ([Bye(CircleFarewell.CLOSING)], CircleEnd.PEER_LEFT),
-        (
-            [msgspec.structs.replace(HELLO, circle=CircleId(bytes(32)))],
-            CircleEnd.FOREIGN_CIRCLE,
-        ),
-        ([msgspec.structs.replace(HELLO, versions=(2, 3))], CircleEnd.VERSION),
-        ([HELLO, Acknowledge(1, 0)], CircleEnd.OVERACKNOWLEDGED),
-        ([HELLO, Compare(ItemKind.VOTE, 1, ())], CircleEnd.OUT_OF_PLACE),
-        ([HELLO, Compare(ItemKind.VOTE, 0, ())], CircleEnd.OUT_OF_PLACE),
-        (
-            [HELLO, Compare(ItemKind.VOTE, 1, (Split(b"", b"\0", b""),))],
-            CircleEnd.MALFORMED,
-        ),
-        ([HELLO, *[Stand(HELLO.state)] * (BURST + 1)], CircleEnd.FLOODED),
-        (
-            [
-                HELLO,
-                *(
-                    Compare(ItemKind.VOTE, 1 + each, (Listed(b"", b"", 8, b""),))
-                    for each in range(COMPARISONS_BURST + 1)
-                ),
-            ],
-            CircleEnd.FLOODED,
-        ),
-    ],
-)
-def test_who_breaks_the_rules_is_left(
-    frames: list[CircleFrame], cause: CircleEnd
-) -> None:
-    """Each breach ends the session with its cause."""
-    side = Side(HIGH)
-    side.hear(*frames)
-
-    assert side.cause is cause
-    assert side.hear(HELLO) == []
-
-
-def test_who_never_says_hello_is_left() -> None:
-    """A peer that says nothing is waited for a while."""
-    side = Side()
-    side.pass_time(HELLO_MS - 1000)
-    assert side.cause is None
-    side.pass_time(2000)
-
-    assert side.cause is CircleEnd.STALLED
-
-
-def test_who_gives_beyond_its_credit_is_left() -> None:
-    """No more waits for the store than was agreed."""
-    side = Side(HIGH, keeps=False)
-    side.greet()
-    payload = bytes(MAX_PAYLOAD_BYTES)
-    for _ in range(WINDOW_BYTES // len(payload)):
-        side.hear(Give(ItemKind.VOTE, payload))
-    assert side.cause is None
-
-    side.hear(Give(ItemKind.VOTE, payload))
-    assert side.cause is CircleEnd.FLOODED
-
-
-def test_what_is_on_its_way_is_bounded() -> None:
-    """A peer that does not acknowledge is given no more than its credit."""
-    side = Side()
-    side.greet()
-    for _ in range(40):
-        side.make(ItemKind.VOTE, 60_000)
-    sent = sum(len(each.payload) for each in said(side.actions, Give))
-
-    assert WINDOW_BYTES - 2 * MAX_PAYLOAD_BYTES <= sent <= WINDOW_BYTES
-    assert any(
-        isinstance(each.news, Stalled)
-        for each in of(side.pass_time(STALL_MS + 2000), Report)
-    )
-    side.pass_time(GIVE_UP_MS)
-    assert side.cause is CircleEnd.STALLED
-
-
-def test_who_compares_without_end_is_left() -> None:
-    """A comparison takes no more turns than sets of that size may need."""
-    side = Side(records=with_votes(100))
-    side.greet(claimed(1000))
-    ranges = (Split(b"", b"\0\0", bytes(16)),)
-    turns = 0
-    while side.cause is None and turns <= MAX_ROUNDS:
-        turns += 1
-        side.hear(Compare(ItemKind.VOTE, 1, ranges))
-
-    assert side.cause is CircleEnd.ENDLESS
-
-
-def test_who_asks_for_everything_again_and_again_is_left() -> None:
-    """A peer may be given everything some times, and then in time."""
-    side = Side(HIGH)
-    side.greet()
-    keys = tuple(each.to_bytes(36) for each in range(1000))
-    asked = 0
-    while side.cause is None and asked < 100 * LEAST_APPETITE:
-        side.hear(Ask(ItemKind.VOTE, keys))
-        asked += len(keys)
-
-    assert side.cause is CircleEnd.GREEDY
-    assert asked <= 5 * LEAST_APPETITE
-
-
-def test_who_gives_only_what_is_held_is_left() -> None:
-    """Payloads without anything new are taken up to a limit."""
-    side = Side(HIGH)
-    side.greet()
-    payload, _ = payload_of(2, ItemKind.VOTE, [60_000])
-    taken = 0
-    while side.cause is None and taken < 2 * MAX_USELESS_BYTES:
-        side.hear(Give(ItemKind.VOTE, payload))
-        taken += len(payload)
-
-    assert side.cause is CircleEnd.USELESS
-
-
-def test_who_never_gives_what_it_names_is_left() -> None:
-    """Names that are listed each time and never delivered end the session in time."""
-    side = Side()
-    side.greet(claimed(3))
-    turns = 0
-    while side.cause is None and turns < 20:
-        turns += 1
-        last = side.wait_compared()
-        listed = Listed(b"", b"", 8, bytes(8))
-        side.hear(Compare(ItemKind.VOTE, last.number, (listed,)))
-        side.answered += 1
-        side.hear(Compare(ItemKind.VOTE, last.number, ()))
-        if turns == 1:
-            news = of(side.pass_time(1000), Report)[-1].news
-            assert isinstance(news, Progress)
-            assert news.sets[ItemKind.VOTE].lacking_here > 0
-
-    assert side.cause is CircleEnd.WITHHELD
-    assert turns <= MAX_WITHHELD + 2

@@ -8,6 +8,7 @@ from typing import Final
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.ids import CircleId, DeviceId
+from tests.support.name_set import NameSet
 from tests.support.reconciling import reconcile
 from transport import (
     circle_comparing,
@@ -30,7 +31,6 @@ from transport.circle_actions import (
 )
 from transport.circle_frames import CircleFarewell, CircleState, encode
 from transport.circle_session import CircleSession
-from transport.sorted_names import NameSet
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = (ROOT / "docs" / "protocol" / "circle-sync.md").read_text()
@@ -107,8 +107,8 @@ class Side:
 
     def __init__(self, me: int, peer: int, names: list[ItemName]) -> None:
         self.names = NameSet(names)
-        ids = (DeviceId(bytes([each]) * 16) for each in (me, peer))
-        name = CircleSessionName(CIRCLE, *ids, bytes(8), me)
+        here, there = (DeviceId(bytes([each]) * 16) for each in (me, peer))
+        name = CircleSessionName(CIRCLE, here, there, bytes(8), me)
         self.session = CircleSession(name, "rc1", self.state, 0)
 
     @property

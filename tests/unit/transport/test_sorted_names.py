@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from crdt.circle_items import ItemName
 from transport.circle_frames import KEY_BYTES
 from transport.sorted_names import (
-    NameSet,
     SortedNames,
     fingerprint,
     key_of,
@@ -36,29 +35,6 @@ def test_a_run_has_the_fingerprint_of_its_names(
     assert found.fingerprint(start, end) == fingerprint(total, end - start)
     assert found.first_from(b"") == 0
     assert found.first_from(b"\xff" * (KEY_BYTES + 1)) == len(ordered)
-
-
-FEW = st.builds(
-    ItemName, st.integers(0, 1), st.integers(0, 5).map(lambda n: bytes([n]) * 32)
-)
-
-
-@given(st.lists(st.tuples(st.booleans(), st.booleans(), NAMES | FEW), max_size=60))
-def test_a_set_knows_what_it_holds(changes: list[tuple[bool, bool, ItemName]]) -> None:
-    """Names that come twice or go twice count once; the order of changes does not."""
-    names, expected = NameSet(), set[ItemName]()
-    for is_added, looks, name in changes:
-        (names.add if is_added else names.discard)(name)
-        (expected.add if is_added else expected.discard)(name)
-        assert (name in names) is is_added
-        if looks:
-            assert names.sorted_names().keys == sorted(map(key_of, expected))
-
-    assert len(names) == len(expected)
-    assert names.summary == NameSet(expected).summary
-    assert sorted(names.keys()) == sorted(map(key_of, expected))
-    assert names.sorted_names().fingerprint() == SortedNames.of(expected).fingerprint()
-    assert names.sorted_names() is names.sorted_names()
 
 
 def test_a_key_keeps_the_order_of_names() -> None:

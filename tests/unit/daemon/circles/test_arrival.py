@@ -146,6 +146,15 @@ async def test_a_card_needs_both_signatures(town: Town) -> None:
     assert len((await town.records.keep(ItemKind.CARD, [card])).new) == 1
 
 
+async def test_a_newer_card_replaces_the_one_of_its_device(town: Town) -> None:
+    """Of a device the newest card counts, and the older is not there any more."""
+    old, new = (town.ada.is_at(f"http://192.0.2.{n}:1", sequence=n) for n in (1, 2))
+    laptop = writer(town.circle, "ada", "laptop").is_at("http://192.0.2.9:1")
+    for card in (old, laptop, new):
+        assert len((await town.records.keep(ItemKind.CARD, [card])).new) == 1
+    assert {card.content for card in town.records.cards} == {laptop, new}
+
+
 async def test_a_vote_is_the_voters_own(town: Town) -> None:
     """A vote that its author did not sign is refused."""
     vote = town.ada.votes("node")
@@ -184,8 +193,16 @@ async def test_an_author_who_writes_on_and_on_is_slowed_down(town: Town) -> None
     town.keeper.monotonic_ms += 2_000
     kept = await town.records.keep(CONTRIBUTION, [more[0]])
     assert len(kept.new) == 1
-    await town.keeper.publish("own")
-    assert town.records.count(CONTRIBUTION) == 2
+
+
+async def test_a_persons_own_devices_are_never_slowed_down(town: Town) -> None:
+    """However much another device of the person replaces, all of it is taken."""
+    ben = writer(town.circle, "ben", "laptop")
+    for first in (1, 1 + RECORDS_OF_AN_AUTHOR):
+        many = [ben.says("mill", first + n) for n in range(RECORDS_OF_AN_AUTHOR)]
+        kept = await town.records.keep(CONTRIBUTION, many)
+        assert [each.content for each in kept.new] == many[-1:]
+        assert kept.refused[Refusal.RATE] == 0
 
 
 async def test_the_newest_records_of_an_author_are_kept(town: Town) -> None:

@@ -13,7 +13,7 @@ from consensus.errors import NoModelError, WorkerLostError
 from crdt.circle_items import ItemKind
 from crdt.ids import CircleId
 from daemon.circles.checkers import Checkers
-from daemon.circles.checking import AT_ONCE, TRIES, Checking, State
+from daemon.circles.checking import AT_ONCE, NOTHING, TRIES, Checking, State
 from daemon.circles.records import CircleRecords
 from daemon.circles.refusals import Refusal
 from tests.support.circle_people import Circle
@@ -226,10 +226,10 @@ async def test_each_circle_has_its_checker(tmp_path: Path) -> None:
         named = Named(member.records)
         await member.hear(forged(member.others["bob"], "a lie"))
         async with Checkers(member.shelf, member.model) as checkers:
-            assert checkers.checks(member.records.circle) is None
+            assert checkers.checks(named.id) == NOTHING
             checkers.changed(named)
             checkers.changed(named)
-            await member.until(lambda: checkers_found(checkers, member) == 1)
+            await member.until(lambda: checkers.checks(named.id).forged == 1)
 
 
 @dataclass
@@ -241,9 +241,3 @@ class Named:
     @property
     def id(self) -> CircleId:
         return self.records.circle
-
-
-def checkers_found(checkers: Checkers, member: Member) -> int:
-    """Return how many forged ones were found."""
-    checks = checkers.checks(member.records.circle)
-    return 0 if checks is None else checks.forged

@@ -194,6 +194,8 @@ async def test_a_forged_vector_can_be_put_away(tmp_path: Path) -> None:
         await there.quarantine([item.name.id])
         assert changes[-1].has_lost
         assert sums(there) == empty
+        kept = await there.keep(CONTRIBUTION, [content])
+        assert kept.refused == {Refusal.QUARANTINED: 1}
     async with ben.running() as there:
         kept = await there.keep(CONTRIBUTION, [content])
         assert kept.refused == {Refusal.QUARANTINED: 1}
