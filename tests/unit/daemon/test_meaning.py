@@ -14,7 +14,8 @@ import pytest
 
 from consensus.embedder import Embedder
 from consensus.errors import NoModelError
-from consensus.model_folder import TOKENIZER, WEIGHTS
+from consensus.model_folder import TOKENIZER, WEIGHTS, folder_tag
+from consensus.model_tag import DIMENSION
 from crdt.commands import PatchNode, PutNode
 from crdt.committed import Committed
 from crdt.database import Database
@@ -315,3 +316,17 @@ async def test_a_thought_without_a_model_says_why() -> None:
             name = thoughts.follow("late", "a late bus")
 
             assert (await it.done(thoughts, name)).cause == TURNED_OFF
+
+
+async def test_others_texts_are_embedded_by_the_model_that_is_named() -> None:
+    """Who checks texts is told the model's tag, or that there is none."""
+    with scratch_folder() as place:
+        folder = model_folder(place)
+        async with desk(place / "home", folder) as it:
+            assert await it.meaning.present_tag() == folder_tag(folder)
+            vectors = await it.meaning.in_background(["bake bread", "a late bus"])
+            assert [len(each) for each in vectors] == [DIMENSION, DIMENSION]
+        async with desk(place / "other", None) as it:
+            assert await it.meaning.present_tag() is None
+            with pytest.raises(NoModelError):
+                await it.meaning.in_background(["bake bread"])
