@@ -24,7 +24,9 @@ class Shared:
         Raises what it raises, and is cancelled when `end` ends it. Who is cancelled
         alone leaves the work to the others.
         """
-        if self._task is None:
+        # A task that is done may stand here until the loop comes to `_ended`; waiting
+        # for it would not wait, and who asks in a loop would stop everything.
+        if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
             self._task.add_done_callback(self._ended)
         await asyncio.shield(self._task)
@@ -38,6 +40,7 @@ class Shared:
                 await task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._task = None
+        if self._task is task:
+            self._task = None
         if not task.cancelled():
             task.exception()  # told to whoever waits, if somebody still does

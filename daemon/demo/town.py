@@ -169,6 +169,7 @@ class Town:
         return {
             **kept,
             "USER": plan.person,
+            "TMPDIR": str(self.folder),
             "FRACTALITY_EMBEDDINGS": "true" if plan.embeds else "false",
         }
 
