@@ -21,7 +21,7 @@ STATEMENTS: Final = tuple(
     for texts in part.values()
     for text in texts
 )
-_PATIENCE_SECONDS: Final = 60
+_PATIENCE_SECONDS: Final = 180
 _AT_ONCE: Final = 3
 """Daemons that start beside each other."""
 

@@ -12,18 +12,19 @@ async def test_who_asks_in_the_moment_of_the_end_has_it_done_again() -> None:
     async def work() -> None:
         nonlocal done
         done += 1
-        asyncio.get_running_loop().call_soon(asked.append, asyncio.create_task(again()))
+        asked.append(asyncio.create_task(again()))
 
     async def again() -> None:
-        if done < 2:
+        while done < 2:
             await shared()
+        is_over.set()
 
     asked: list[asyncio.Task[None]] = []
+    is_over = asyncio.Event()
     shared = Shared(work)
 
     await shared()
-    while done < 2 or not asked:
-        await asyncio.sleep(0)
+    await is_over.wait()
     await asyncio.gather(*asked)
 
     assert done == 2
