@@ -93,7 +93,8 @@ def attention(energy: float) -> float:
 
     It saturates: half at 20 ATP, so that a burst cannot drown everything else.
     """
-    return energy / (energy + SATURATION_ATP)
+    # Not energy / (energy + ...): rounding would let attention fall where energy grows.
+    return 1 - SATURATION_ATP / (energy + SATURATION_ATP)
 
 
 def _age(time_ms: int, half_life: int) -> float:

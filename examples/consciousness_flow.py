@@ -123,6 +123,12 @@ def vapor(you: Device, others: list[Device], circle: str, key: str) -> None:
     (node,) = wait_for(resonant)
     print(f"vapor  {node['status']}: {node['label']!r}", end=" ")
     print(f"resonates among {node['contributor_count']} persons")
+    # Another device sees the same node as soon as it holds the same contributions.
+    wait_for(
+        lambda: any(
+            each["key"] == node["key"] for each in others[0]("GET", route)["items"]
+        )
+    )
     # Resonance is not agreement. Who agrees says so.
     you("POST", f"{route}/{node['key']}/vote", {"vote": "affirm"})
     others[0]("POST", f"{route}/{node['key']}/vote", {"vote": "dissent"})
