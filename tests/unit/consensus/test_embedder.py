@@ -133,9 +133,11 @@ async def test_an_idle_process_is_stopped() -> None:
         await embedder.embed(["bread"])
         process = embedder.pid
         assert process is not None
-        await asyncio.to_thread(wait_until, lambda: embedder.pid is None)
+        await asyncio.to_thread(
+            wait_until,
+            lambda: embedder.pid is None and embedder.life.state is State.IDLE,
+        )
 
-        assert embedder.life.state is State.IDLE
         assert await embedder.embed(["bread"]) == [vector("bread")]
 
 

@@ -147,7 +147,7 @@ async def test_a_change_is_followed_without_reading(
         assert circle.noted[-1] == circle.expected().hash
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**32), count=st.integers(0, 40), data=st.data())
 def test_it_is_always_the_rule_of_what_stands(
     seed: int, count: int, data: st.DataObject
