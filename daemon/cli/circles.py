@@ -40,6 +40,11 @@ def chosen_circle(client: Client, text: str | None) -> Document:
             "You are in no circle. 'fractality circle found NAME' begins one;"
             " 'fractality circle join TICKET' enters one."
         )
+        if listed:
+            message = (
+                "You are in no circle any more: 'fractality circle list' says which you"
+                " left or were removed from; 'fractality circle join' enters one."
+            )
         raise NotFoundError(message)
     if len(active) > 1:
         names = ", ".join(safe_line(each["name"]) for each in active)

@@ -160,6 +160,12 @@ def test_which_circle(daemon: FakeDaemon, command_line: CommandLine) -> None:
     assert none.exit_code == 5
     assert "circle found" in none.stderr
 
+    former = CIRCLE | {"state": "removed"}
+    daemon.answers["GET", "/v1/circles"] = ok({"items": [former], "next": None})
+    gone = command_line.run("consensus")
+    assert gone.exit_code == 5
+    assert "removed from" in gone.stderr
+
     other = CIRCLE | {"id": "ab" * 32, "name": "Other"}
     daemon.answers["GET", "/v1/circles"] = ok({"items": [CIRCLE, other]})
     several = command_line.run("consensus")
