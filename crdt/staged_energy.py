@@ -17,6 +17,7 @@ from crdt.energy_rows import read_landmark, read_landmarks, write_landmark
 from crdt.graph_index import GraphIndex
 from crdt.ids import DeviceId
 from crdt.networks import half_life_of, network_of
+from crdt.read_model import read_node
 from crdt.records import Node
 from crdt.staged_rows import StagedRows
 
@@ -104,6 +105,14 @@ class StagedEnergy:
 
     def settle(self) -> None:
         """Stage the energies of all nodes whose network has another half-life now."""
+        if not self.rows.half_lives:
+            return
+        # What the group touched may have met a half-life that it left again.
+        touched = self.rows.nodes.keys() | self.rows.landmarks.keys()
+        for number in touched:
+            node = self._node(number)
+            if node is not None and node.network in self.rows.half_lives:
+                self.refresh(number, node)
         for network, half_life in self.rows.half_lives.items():
             if half_life == self.index.half_life(network):
                 continue
@@ -111,10 +120,12 @@ class StagedEnergy:
                 "SELECT id, created_ms FROM node WHERE network = ? AND state > 0",
                 (network,),
             ):
-                if number not in self.rows.nodes:
+                if number not in touched:
                     self.rows.landmarks[number] = energy.totals(
                         created_ms, half_life, read_landmarks(self.connection, number)
                     )
-            for number, node in self.rows.nodes.items():
-                if node is not None and node.network == network:
-                    self.refresh(number, node)
+
+    def _node(self, number: int) -> Node | None:
+        if number in self.rows.nodes:
+            return self.rows.nodes[number]
+        return read_node(self.connection, number)

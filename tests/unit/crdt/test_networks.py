@@ -78,6 +78,23 @@ def test_a_change_of_the_setting_keeps_what_was_given() -> None:
             assert atp(device, "a") == pytest.approx(usual + pulse + 2)
 
 
+def test_a_half_life_that_a_group_leaves_again_leaves_no_trace() -> None:
+    """A new, a moved and a pulsed node count as if it had never been."""
+    with scratch_folder() as folder:
+        device = Device(folder)
+        with device.running() as replica:
+            replica.apply([PutNode("moved", "m"), PutNode("pulsed", "p")], START_MS)
+            replica.apply([PatchNode("pulsed", network="work")], START_MS)
+            moving = PatchNode("moved", network="work")
+            new = PutNode("new", "n", network="work")
+            pulse = Pulse("pulsed", 3.0)
+            replica.apply([setting(24), moving, new, setting(HALF_LIFE)], START_MS)
+            replica.apply([setting(24), pulse, setting(HALF_LIFE)], START_MS)
+            usual = 2 ** (-48 / HALF_LIFE)
+            assert atp(device, "moved") == atp(device, "new") == pytest.approx(usual)
+            assert atp(device, "pulsed") == pytest.approx(usual + 3 / 4)
+
+
 def started_again(device: Device, *, clean: bool) -> Any:
     with device.running(clean=clean) as replica:
         return living(replica)
