@@ -7,6 +7,7 @@ their exact versions in pyproject.toml.
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import aioice.ice
@@ -147,6 +148,12 @@ class Sctp(RTCSctpTransport):
         self._deliver = deliver
         self._misbehaved = misbehaved
         self._is_deaf = False
+
+    async def _send_chunk(self, chunk: rtcsctptransport.Chunk) -> None:
+        # What cannot be sent is lost, as on any network; whoever reads notices that the
+        # connection is over. aiortc would end tasks that nobody waits for.
+        with suppress(ConnectionError):
+            await super()._send_chunk(chunk)
 
     async def _receive_data_chunk(self, chunk: rtcsctptransport.DataChunk) -> None:
         if self._is_deaf:

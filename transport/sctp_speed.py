@@ -13,7 +13,6 @@ every acknowledgement. Rules of this file:
 
 import asyncio
 import time
-from contextlib import suppress
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -100,8 +99,7 @@ class FastSctp(Sctp):
     async def _acknowledge_rest(self) -> None:
         self._acknowledging = None
         if self._unacknowledged:
-            with suppress(ConnectionError):  # over meanwhile
-                await self._acknowledge()
+            await self._acknowledge()
 
     async def _acknowledge(self) -> None:
         self._unacknowledged = 0

@@ -31,6 +31,7 @@ class Packets:
         self._under_way: set[asyncio.Task[None]] = set()
         self.count = 0
         self.other: Packets | None = None
+        self.is_over = False
 
     def _register_data_receiver(self, receiver: object) -> None:
         self._receiver = receiver
@@ -39,6 +40,8 @@ class Packets:
         self._receiver = None
 
     async def _send_data(self, packet: bytes) -> None:
+        if self.is_over:
+            raise ConnectionError
         self.count += 1
         loop = asyncio.get_running_loop()
         copies = 0 if self._dice.random() < self._loss else 1
@@ -155,6 +158,29 @@ async def test_fewer_packets_are_acknowledged_one_by_one() -> None:
     assert [end.got for end in fast] == [end.got for end in slow]
     packets = [sum(end.packets.count for end in ends) for ends in (fast, slow)]
     assert packets[0] < 0.8 * packets[1]
+
+
+@pytest.mark.parametrize("kind", [FastSctp, Sctp])
+async def test_a_connection_that_ends_while_sending_ends_no_task_badly(
+    kind: type[Sctp],
+) -> None:
+    """Nobody waits for the tasks in which aiortc sends; none may raise."""
+    tune()
+    dice = random.Random(5)
+    a, b = (End(kind, Packets(dice, 0, role), dice) for role in ("server", "client"))
+    a.packets.other, b.packets.other = b.packets, a.packets
+    async with asyncio.timeout(120):
+        for end in (a, b):
+            await end.sctp.start(RTCSctpCapabilities(maxMessageSize=16_384), SCTP_PORT)
+        await a.opened.wait()
+        a.packets.is_over = b.packets.is_over = True
+        a.channels[Channel.BULK].send(b"into the void")
+        sending = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(sending)
+    assert a.sctp._sent_queue  # noqa: SLF001 - it was sent, or what came of it
+    assert [task.exception() for task in sending] == [None] * len(sending)
+    await a.sctp.stop()
+    await b.sctp.stop()
 
 
 def test_the_installed_libraries_are_those_that_are_known() -> None:
