@@ -258,8 +258,8 @@ async def _joined(
     joined = await parts.enter_async_context(
         joining_graph(graph, meaning, _wall_ms, lambda: events.is_followed)
     )
-    circles.on_change = joined.changed
-    circles.on_open = joined.checkers.changed
+    circles.on_change = joined.watching.changed
+    circles.on_open = joined.checkers.opened
     return joined
 
 

@@ -53,14 +53,12 @@ class Checkers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def changed(self, circle: Circle) -> None:
-        """Take note of a circle, or that there may be something new in it."""
-        checker = self._checkers.get(circle.id)
-        if checker is None:
-            checker = Checking(circle.id, circle.records, self._shelf, self._model)
-            self._checkers[circle.id] = checker
-            self._tasks.add(asyncio.create_task(_run(checker)))
-        checker.arrived()
+    def opened(self, circle: Circle) -> None:
+        """Check what is in a circle, and what comes into it from now on."""
+        checker = Checking(circle.id, circle.records, self._shelf, self._model)
+        self._checkers[circle.id] = checker
+        circle.records.on_change(lambda change: checker.arrived(change.contributions))
+        self._tasks.add(asyncio.create_task(_run(checker)))
 
     def checks(self, circle: CircleId) -> Checks:
         """Return how checking stands; of a circle not told of there is nothing."""

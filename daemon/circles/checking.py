@@ -14,10 +14,11 @@ Rules of this file:
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import Final, Protocol
 
 from consensus.admission import is_of_text
@@ -29,6 +30,7 @@ from crdt.database import Connection
 from crdt.errors import StoreError
 from crdt.ids import CircleId
 from crdt.keys import SIGNATURE_BYTES
+from daemon.circles.changes import Change
 from daemon.circles.shelf import Shelf
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,9 @@ class Records(Protocol):
     def author(self) -> Author:
         """The pseudonym of this person."""
 
+    def on_change(self, listener: Callable[[Change], None]) -> None:
+        """Call `listener` after each change."""
+
     def names(self, kind: ItemKind) -> Sequence[ItemName]:
         """Return the names of what is held."""
 
@@ -108,15 +113,17 @@ class Checking:
         self._checked: set[bytes] = set()
         self._left: dict[bytes, bytes] = {}
         """What cannot be checked by the model that has the tag beside it."""
-        self._queue: list[bytes] = []
-        """What waits, as it was when there was nothing left of what waited before."""
+        self._waiting: dict[bytes, None] = {}
+        """What is to be checked by the model that has this tag, in order of arrival."""
+        self._tag: bytes | None = None
         self._losses: dict[bytes, int] = {}
         self._state = State.CHECKING
         self._forged = 0
         self._cause: str | None = None
 
-    def arrived(self) -> None:
-        """Take note that there may be new contributions."""
+    def arrived(self, contributions: Iterable[Contribution]) -> None:
+        """Take note of new contributions; without any, look whether a model came."""
+        self._waiting.update((each.id, None) for each in contributions)
         self._arrived.set()
 
     def standing(self) -> Checks:
@@ -191,6 +198,8 @@ class Checking:
         await self._quarantine(forged)
         self._left |= dict.fromkeys(left, tag)
         await self._keep({each.id for each in found} - left - forged)
+        for identity in ids:
+            self._waiting.pop(identity, None)
         self._state, self._cause = State.CHECKING, None
         return True
 
@@ -200,16 +209,15 @@ class Checking:
 
     def _next(self, tag: bytes) -> list[bytes]:
         """Return the ids of some that can be checked by the model of this tag."""
-        if not self._queue:
-            self._queue = [
-                name.id
+        if self._tag != tag:
+            self._tag = tag
+            self._waiting = {
+                name.id: None
                 for name in self._records.names(ItemKind.CONTRIBUTION)
                 if name.id not in self._checked and self._left.get(name.id) != tag
-            ]
+            }
         most = 1 if self._losses else AT_ONCE
-        found = self._queue[-most:]
-        del self._queue[-most:]
-        return found
+        return list(islice(reversed(self._waiting), most))
 
     async def _embedded(self, wanted: Sequence[Contribution]) -> list[bytes | None]:
         """Return the vector of each text; None for one that no process survives.

@@ -13,7 +13,6 @@ from crdt.graph_reader import GraphReader
 from daemon.circles.bridge import Bridge
 from daemon.circles.checkers import Checkers
 from daemon.circles.checking import Model
-from daemon.circles.circle import Circle
 from daemon.circles.notes import StoredNotes
 from daemon.circles.ports import MeaningPort
 from daemon.circles.publishing import Publishing
@@ -52,11 +51,6 @@ class Joined:
     bridge: Bridge
     watching: Watching
     checkers: Checkers
-
-    def changed(self, circle: Circle) -> None:
-        """Take note that there is something new in a circle."""
-        self.watching.changed(circle)
-        self.checkers.changed(circle)
 
 
 class MeaningOfTexts(MeaningPort, Model, Protocol):

@@ -67,7 +67,7 @@ class Member:
         """Begin as a program does that has just been started."""
         circle = self.records.circle
         self.checking = Checking(circle, self.records, self.shelf, self.model)
-        self.records.on_change(lambda _: self.checking.arrived())
+        self.records.on_change(lambda each: self.checking.arrived(each.contributions))
 
     async def hear(self, *contents: bytes) -> Counter[Refusal]:
         kept = await self.records.keep(ItemKind.CONTRIBUTION, contents)
@@ -167,13 +167,13 @@ async def test_without_a_model_nothing_is_checked_and_that_is_said(
             assert "not checked" in str(checks.cause)
 
             member.model.tag, member.model.is_broken = MODELS[0], True
-            member.checking.arrived()
+            member.checking.arrived(())
             await member.until(
                 lambda: member.checking.standing().cause == "It is broken."
             )
 
             member.model.is_broken = False
-            member.checking.arrived()
+            member.checking.arrived(())
             await member.until_done()
             assert member.checking.standing().forged == 1
 
@@ -189,7 +189,7 @@ async def test_other_models_vectors_are_left(tmp_path: Path) -> None:
             assert member.model.embedded == []
 
             member.model.tag = MODELS[1]
-            member.checking.arrived()
+            member.checking.arrived(())
             await member.until(lambda: member.checking.standing().forged == 1)
 
 
@@ -227,8 +227,7 @@ async def test_each_circle_has_its_checker(tmp_path: Path) -> None:
         await member.hear(forged(member.others["bob"], "a lie"))
         async with Checkers(member.shelf, member.model) as checkers:
             assert checkers.checks(named.id) == NOTHING
-            checkers.changed(named)
-            checkers.changed(named)
+            checkers.opened(named)
             await member.until(lambda: checkers.checks(named.id).forged == 1)
 
 
