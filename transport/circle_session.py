@@ -208,7 +208,7 @@ class CircleSession:
         if is_own:
             self._giving.offer(kind, keys)
         else:
-            self._hearsay.note(kind, keys)
+            self._hearsay.note(kind, keys, now_ms)
         return self._advance([], now_ms)
 
     def recheck(self, now_ms: int) -> list[CircleAction]:
@@ -245,7 +245,7 @@ class CircleSession:
         answer = self._taking.kept(kind, size, new=new, refused=refused)
         if isinstance(answer, CircleEnd):
             return self._advance(answer, now_ms)
-        return self._advance(answer + self._tell(), now_ms)
+        return self._advance(answer, now_ms)
 
     def sought(
         self, kind: ItemKind, lacking: Sequence[ItemName], now_ms: int
@@ -257,11 +257,12 @@ class CircleSession:
         before, self._standing.here = self._standing.here, state
         self._note_changes(before, state, now_ms)
 
-    def _tell(self) -> list[CircleAction]:
-        """Tell of what came from others; not of what the peer has given itself."""
+    def _tell(self, now_ms: int) -> list[CircleAction]:
+        """Tell of what came from others, unless the peer has it by all we know."""
         actions: list[CircleAction] = []
-        for kind, keys in self._hearsay.take_told().items():
-            actions += self._hearsay.tell(kind, self._giving.unknown(kind, keys))
+        for kind, keys in self._hearsay.take_told(now_ms).items():
+            if not self._standing.is_alike(kind):
+                actions += self._hearsay.tell(kind, self._giving.unknown(kind, keys))
         return actions
 
     def expire(self, now_ms: int) -> list[CircleAction]:
@@ -296,9 +297,7 @@ class CircleSession:
         compared = self._compare(now_ms)
         if isinstance(compared, CircleEnd):
             return answer + self.end(compared)
-        actions = answer + compared
-        if not self._taking.is_keeping:
-            actions += self._tell()
+        actions = answer + compared + self._tell(now_ms)
         actions += self._hearsay.pump(now_ms) + self._giving.pump()
         actions += self._standing.tell(now_ms) + self._standing.compare_results()
         lacking_there = {kind: self._giving.waiting(kind) for kind in ItemKind}

@@ -20,7 +20,7 @@ from transport.circle_comparing import EQUAL, difference
 from transport.circle_frames import CircleState, Stand
 from transport.stall import GIVE_UP_MS, STALL_MS
 
-STAND_MS: Final = 200
+STAND_MS: Final = 500
 PROGRESS_MS: Final = 1000
 MAX_ALARMS: Final = 64
 
@@ -48,6 +48,10 @@ class Standing:
     def is_equal(self) -> bool:
         """Whether both hold the same, and the peer knows what this side holds."""
         return self.here == self._told and self.here.sets == self.there.sets
+
+    def is_alike(self, kind: ItemKind) -> bool:
+        """Whether both hold the same of one kind, as far as the peer said."""
+        return difference(self.here, self.there, kind) == EQUAL
 
     @property
     def due_ms(self) -> int | None:
@@ -84,7 +88,7 @@ class Standing:
         """Report how far both are, if that changed; mere numbers once in a second."""
         statement, card, contribution, vote = (
             SetProgress(
-                is_equal=difference(self.here, self.there, kind) == EQUAL,
+                is_equal=self.is_alike(kind),
                 count_here=self.here.sets[kind].count,
                 count_there=self.there.sets[kind].count,
                 lacking_here=lacking_here[kind],

@@ -32,11 +32,6 @@ class Taking:
         """Return how many payloads of a set the store has not dealt with."""
         return self._waiting[kind]
 
-    @property
-    def is_keeping(self) -> bool:
-        """Whether any payload waits for the store."""
-        return self._waiting_bytes > 0
-
     def greeting(self) -> Send:
         """Acknowledge the peer's Hello; nothing else yet."""
         return Send(Acknowledge(0, 0))

@@ -30,6 +30,7 @@ from transport.circle_frames import (
     Stand,
     Tell,
 )
+from transport.circle_hearsay import TELL_MS
 from transport.sorted_names import key_of
 
 
@@ -79,12 +80,25 @@ def test_what_the_peer_gave_or_told_is_not_given_back() -> None:
     _, others = payload_of(2, ItemKind.VOTE, [20, 30])
     side.hear(Tell(ItemKind.VOTE, (key_of(others[0]),)))
     state = side.records.state()
-    told = side.session.changed(state, ItemKind.VOTE, others, 0, is_own=False)
+    soon = side.session.changed(state, ItemKind.VOTE, others, 0, is_own=False)
+    told = side.pass_time(TELL_MS)
 
     assert names[0] in side.records.items[ItemKind.VOTE]
     assert said(got, Acknowledge) == [Acknowledge(len(payload), 0)]
-    assert said(got, Tell) == []
+    assert said(got, Tell) == said(soon, Tell) == []
     assert said(told, Tell) == [Tell(ItemKind.VOTE, (key_of(others[1]),))]
+
+
+def test_who_holds_the_same_by_then_is_told_nothing() -> None:
+    """Mostly the peer was given the same by who made it, and says how it stands."""
+    side = Side(HIGH)
+    side.greet()
+    _, names = payload_of(2, ItemKind.VOTE, [10])
+    state = claimed(1)
+    side.session.changed(state, ItemKind.VOTE, names, 0, is_own=False)
+    side.hear(Stand(state))
+
+    assert said(side.pass_time(10 * TELL_MS), Tell) == []
 
 
 def test_what_was_told_is_asked_for_if_it_does_not_come() -> None:
@@ -149,7 +163,7 @@ def test_who_is_told_of_a_pause_holds_back() -> None:
 
 
 def test_changes_are_told_together() -> None:
-    """However often a side changes, it tells five times a second at most."""
+    """However often a side changes, it tells twice a second at most."""
     side = Side()
     side.greet()
     side.pass_time(5000)
@@ -157,7 +171,7 @@ def test_changes_are_told_together() -> None:
         side.make(ItemKind.VOTE)
     assert len(said(side.actions, Stand)) == 1
 
-    told = said(side.pass_time(300), Stand)
+    told = said(side.pass_time(600), Stand)
     assert [each.state for each in told] == [side.records.state()]
 
 
