@@ -57,10 +57,11 @@ def measure_contributions(count: int, seed: int) -> Iterator[Figure]:
             looks.append((time.perf_counter() - started) * 1000)
     yield spread("one more contribution", count, "ms", inserts)
     yield spread("consensus after ten more", count, "ms", looks)
-    stall = asyncio.run(_longest_wait(count, seed))
-    yield Figure("event loop's longest wait for consensus", count, "ms", stall * 1000)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield Figure("peak RSS of consensus", count, "MB", peak)
+    del resonance
+    stall = asyncio.run(_longest_wait(count, seed))
+    yield Figure("event loop's longest wait for consensus", count, "ms", stall * 1000)
 
 
 async def _longest_wait(count: int, seed: int) -> float:

@@ -39,7 +39,7 @@ from daemon.circles.opening import begin_circle, open_circle
 from daemon.circles.shelf import Shelf
 from daemon.circles.taking_part import Means
 from daemon.faults import places
-from daemon.mesh.calling import SIGNAL
+from daemon.mesh.calling import ENROL, SIGNAL
 from transport.circle_ticket import parse_ticket, reachable
 from transport.endpoint import Handler
 from transport.frames import Circles as Announcement
@@ -123,7 +123,18 @@ class Circles:
                 return answer
             return await self._answer_offer(sealed, source)
 
-        return {**others, SIGNAL: signal, HANDLER_NAME: self._answer_question}
+        async def enrol(sealed: bytes, source: str) -> bytes | None:
+            answer = await others[ENROL](sealed, source)
+            if answer is not None:
+                return answer
+            return await self._answer_introduction(sealed)
+
+        return {
+            **others,
+            SIGNAL: signal,
+            ENROL: enrol,
+            HANDLER_NAME: self._answer_question,
+        }
 
     def all(self) -> Sequence[Circle]:
         """Return the circles that this person is or was in."""
@@ -288,6 +299,13 @@ class Circles:
     async def _answer_offer(self, sealed: bytes, source: str) -> bytes | None:
         for circle in list(self._circles.values()):
             answer = await circle.part.connecting.answer(sealed, source)
+            if answer is not None:
+                return answer
+        return None
+
+    async def _answer_introduction(self, sealed: bytes) -> bytes | None:
+        for circle in list(self._circles.values()):
+            answer = await circle.part.introductions.answer(sealed)
             if answer is not None:
                 return answer
         return None

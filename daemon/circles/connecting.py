@@ -13,10 +13,11 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from crdt.identity import Identity
-from crdt.ids import AuthorKey, DeviceId
+from crdt.circle_keys import CircleIdentity
+from crdt.ids import DeviceId
 from daemon.circles.directory import KnownDevice
 from daemon.circles.neighbours import farther, neighbours
+from daemon.mesh.calling import Introducing
 from daemon.mesh.links import Links
 from daemon.mesh.space_view import Clocks
 from transport.address_book import AddressBook, Origin
@@ -40,15 +41,15 @@ class Connecting:
 
     def __init__(
         self,
-        device: Identity,
-        author: AuthorKey,
+        who: CircleIdentity,
         converse: Callable[[Link], Awaitable[None]],
         clocks: Clocks,
         servers: IceServers,
+        introducing: Introducing,
     ) -> None:
-        """Take who this device is in the circle, and what is said over a link."""
-        self._me = device.device
-        self._author = author
+        """Take who this device is in the circle, and what is said to others."""
+        self._me = who.device.device
+        self._author = who.author_key
         self._converse = converse
         self._clocks = clocks
         self._known: Mapping[DeviceId, KnownDevice] = {}
@@ -56,13 +57,13 @@ class Connecting:
         self._turn = 0
         self._book = AddressBook()
         self._switchboard = Switchboard(
-            device, self._member, servers=servers, answering=self._receive
+            who.device, self._member, servers=servers, answering=self._receive
         )
         self.links = Links(
             DialPolicy(self._me, clocks.dice),
             self._switchboard,
             _forward,
-            _Silent(),
+            introducing,
             self._hold,
             now_ms=clocks.steady_ms,
         )
@@ -198,16 +199,6 @@ class Connecting:
                 passed = 0.0
                 self._turn += 1
             self._want()
-
-
-class _Silent:
-    """Tells nothing to who keeps silent: members hear of each other by the sync."""
-
-    async def question(self, peer: DeviceId) -> bytes | None:
-        """Return nothing to show."""
-
-    async def take(self, sealed: bytes) -> None:
-        """Take in nothing."""
 
 
 async def _forward(peer: DeviceId, offer: bytes) -> bytes | None:

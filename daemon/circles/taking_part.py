@@ -26,7 +26,13 @@ from crdt.keys import KEY_BYTES
 from crdt.roster_writing import grant, rotate
 from daemon.circles.changes import Change
 from daemon.circles.connecting import Connecting
-from daemon.circles.directory import Directory, directory, with_leaving
+from daemon.circles.directory import (
+    Directory,
+    KnownDevice,
+    directory,
+    with_leaving,
+)
+from daemon.circles.introducing import Introductions
 from daemon.circles.port import RecordsOfPeer, Surroundings
 from daemon.circles.records import CircleRecords
 from daemon.circles.talking import Talking
@@ -85,12 +91,13 @@ class TakingPart:
         """Whether this person does not take part any more, and others know it."""
         self._some = asyncio.Event()
         self.talking = self._new_talking()
+        self.introductions: Final = Introductions(who, records, self, self._find)
         self.connecting = Connecting(
-            who.device,
-            who.author_key,
+            who,
             self.talking.converse,
             means.clocks,
             means.servers,
+            self.introductions,
         )
         self._stack = AsyncExitStack()
 
@@ -135,6 +142,11 @@ class TakingPart:
             clocks=self._means.clocks,
             changed=self._some.set,
         )
+
+    @property
+    def card(self) -> Card | None:
+        """The card of this device, once it has one."""
+        return self._own.get(self._me)
 
     @property
     def own_cards(self) -> Sequence[Card]:
@@ -201,6 +213,9 @@ class TakingPart:
         if change.are_members_changed:
             # What was refused for want of a member or a key may be taken now.
             self.talking.recheck()
+
+    def _find(self, device: DeviceId) -> KnownDevice | None:
+        return self._known.get(device)
 
     def _follow(self) -> None:
         """Link with the devices that there are now."""

@@ -9,7 +9,7 @@ Rule: statements prove themselves, whoever brings them; only who knows a member'
 can bring any, and only a device that is or was a member is answered.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Final, Protocol
 
 import msgspec
@@ -21,26 +21,21 @@ from crdt.keys import open_sealed, seal_to
 from crdt.membership import RosterChange
 from crdt.replica import Replica
 from crdt.roster import Member
-from crdt.statement import MAX_STATEMENT_BYTES, Statement
-from crdt.statement_kinds import Remove
+from daemon.mesh.showing import (
+    COMPLAINT,
+    MAX_HASHES,
+    Heads,
+    Shown,
+    decode_answered,
+    fitting,
+    lacking,
+)
 from daemon.mesh.space_view import Clocks
 from daemon.owner import Owner
 
-MAX_SHOWN: Final = 64
-MAX_SHOWN_BYTES: Final = 12 * 1024
-"""So that a request stays small; what is left out comes by a session."""
-MAX_HASHES: Final = 128
 _ASKED: Final = b"fractality/1 introduction\0"
 _ANSWERED: Final = b"fractality/1 introduction answer\0"
 _Id = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
-_Hash = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-_Statements = Annotated[
-    tuple[
-        Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_STATEMENT_BYTES)],
-        ...,
-    ],
-    msgspec.Meta(max_length=MAX_SHOWN),
-]
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -48,17 +43,8 @@ class Asked(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     version: Annotated[int, msgspec.Meta(ge=1, le=1)]
     device: _Id
-    heads: Annotated[tuple[_Hash, ...], msgspec.Meta(max_length=MAX_HASHES)]
-    statements: _Statements
-
-
-class Answered(
-    msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True
-):
-    """What the asker may lack."""
-
-    version: Annotated[int, msgspec.Meta(ge=1, le=1)]
-    statements: _Statements
+    heads: Heads
+    statements: Shown
 
 
 class Lookup(Protocol):
@@ -98,7 +84,7 @@ class Introductions:
         """Take in the answer to what was shown. Raises a `PeerError`."""
         info = _ANSWERED + self._identity.device
         plain = open_sealed(self._identity.hpke_seed, info, sealed)
-        await self._receive(_answered(plain).statements)
+        await self._receive(decode_answered(plain).statements)
 
     async def answer(self, sealed: bytes, source: str) -> bytes | None:
         """Take in what a device shows, and return what it may lack, sealed to it."""
@@ -114,7 +100,11 @@ class Introductions:
             return None
         known = frozenset(asked.heads)
         encoded = await self._owner.run(
-            lambda replica: _lacking(replica, known, member)
+            lambda replica: lacking(
+                replica.roster.statements,
+                known,
+                device if member.is_removed else None,
+            )
         )
         return seal_to(member.hpke_key, _ANSWERED + device, encoded)
 
@@ -137,69 +127,15 @@ class Introductions:
         ]
         heads = replica.roster.heads[:MAX_HASHES]
         return msgspec.msgpack.encode(
-            Asked(1, self._identity.device, heads, _fitting(own))
+            Asked(1, self._identity.device, heads, fitting(own))
         )
-
-
-def _lacking(replica: Replica, heads: frozenset[bytes], asker: Member) -> bytes:
-    """Return the statements that are not behind `heads`, as far as they fit.
-
-    A removed device is shown its removal, and nothing that came after it.
-    """
-    statements = replica.roster.statements
-    known = _with_ancestors(statements, heads)
-    shown = {each.hash for each in statements}
-    if asker.is_removed:
-        removals = (each.hash for each in statements if _removes(each, asker.device))
-        shown = _with_ancestors(statements, frozenset(removals))
-    lacking = [
-        each.encoded
-        for each in statements
-        if each.hash in shown and each.hash not in known
-    ]
-    return msgspec.msgpack.encode(Answered(1, _fitting(lacking)))
-
-
-def _with_ancestors(
-    statements: Sequence[Statement], hashes: frozenset[bytes]
-) -> set[bytes]:
-    """Return hashes and those of all that they build upon; parents come first."""
-    found = set(hashes)
-    for each in reversed(statements):
-        if each.hash in found:
-            found.update(each.parents)
-    return found
-
-
-def _removes(statement: Statement, device: DeviceId) -> bool:
-    return isinstance(statement.body, Remove) and statement.body.device == device
-
-
-def _fitting(statements: Sequence[bytes]) -> tuple[bytes, ...]:
-    fitting: list[bytes] = []
-    size = 0
-    for each in statements[:MAX_SHOWN]:
-        size += len(each)
-        if size > MAX_SHOWN_BYTES:
-            break
-        fitting.append(each)
-    return tuple(fitting)
 
 
 def _asked(encoded: bytes) -> Asked:
     try:
         return _ASKED_DECODER.decode(encoded)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise MalformedError(_COMPLAINT) from None
+        raise MalformedError(COMPLAINT) from None
 
 
-def _answered(encoded: bytes) -> Answered:
-    try:
-        return _ANSWERED_DECODER.decode(encoded)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise MalformedError(_COMPLAINT) from None
-
-
-_COMPLAINT: Final = "An introduction of a device breaks its format; it was dropped."
 _ASKED_DECODER: Final = msgspec.msgpack.Decoder(Asked)
-_ANSWERED_DECODER: Final = msgspec.msgpack.Decoder(Answered)

@@ -19,7 +19,7 @@ from daemon.circles.circle import Circle
 from daemon.circles.circles import Circles
 from daemon.circles.entering import HANDLER_NAME, Ways
 from daemon.circles.taking_part import Means
-from daemon.mesh.calling import SIGNAL
+from daemon.mesh.calling import ENROL, SIGNAL
 from daemon.mesh.space_view import Clocks
 from tests.support.circle_people import person
 from tests.support.circle_records import StoreShelf
@@ -109,7 +109,7 @@ class Home:
 
     async def ask(self, body: bytes, name: str = HANDLER_NAME) -> bytes | None:
         """Return what the endpoint of the device answers."""
-        handlers = self.circles.handlers({SIGNAL: silent})
+        handlers = self.circles.handlers({SIGNAL: silent, ENROL: silent})
         return await handlers[name](body, "192.0.2.1")
 
     @asynccontextmanager

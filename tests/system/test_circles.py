@@ -205,7 +205,6 @@ def test_a_ticket_is_good_as_often_as_it_says(town: Town) -> None:
 
 def test_who_is_removed_gets_nothing_more(town: Town) -> None:
     """It learns that it was removed; the others go on under a new key."""
-    # Who is not linked when it happens meets silence, and is told nothing.
     wait_until(lambda: town.is_online("ada", "cleo"))
     answer = town.ask("ada", "DELETE", f"members/{town.member('ada', 'cleo')}")
     assert answer.status == 200, answer
@@ -219,6 +218,25 @@ def test_who_is_removed_gets_nothing_more(town: Town) -> None:
     assert "removed" in town.told("cleo")["cause"]
     assert "the weir needs work first" not in town.texts("ada")
     assert town.ask("cleo", "POST", "invites", {}).status == 409
+
+
+def test_who_was_off_when_removed_learns_of_it(town: Town) -> None:
+    """Nobody links with it, but it is told why; nothing of what came after."""
+    town.start("eve")
+    assert town.join("eve", town.ticket("dan")).status == 201
+    town.wait_read("without cleo", "eve")
+    wait_until(lambda: town.state("ada", "eve") == "member")
+    assert town.daemons["eve"].stop() == 0
+    answer = town.ask("ada", "DELETE", f"members/{town.member('ada', 'eve')}")
+    assert answer.status == 200, answer
+    town.publish("dan", "without eve")
+    for name in ("ben", "dan"):
+        wait_until(lambda name=name: town.state(name, "eve") == "removed")  # type: ignore[misc]  # bound at once
+
+    town.start("eve")
+
+    wait_until(lambda: town.told("eve")["state"] == "removed")
+    assert "without eve" not in town.texts("eve")
 
 
 def test_who_leaves_is_gone_for_all(town: Town) -> None:

@@ -29,6 +29,16 @@ def known(count: int, author: AuthorKey) -> dict[DeviceId, KnownDevice]:
     return found
 
 
+class Shy:
+    """Shows nobody who it is."""
+
+    async def question(self, peer: DeviceId) -> bytes | None:
+        return None
+
+    async def take(self, sealed: bytes) -> None:
+        raise AssertionError(sealed)
+
+
 @dataclass
 class Device:
     """A device of ada in a circle, on a clock of the test's own."""
@@ -65,9 +75,7 @@ async def running() -> AsyncIterator[Device]:
         randomness=secrets.token_bytes,
         dice=random.random,
     )
-    device.connecting = Connecting(
-        who.device, who.author_key, converse, clocks, IceServers()
-    )
+    device.connecting = Connecting(who, converse, clocks, IceServers(), Shy())
     async with device.connecting:
         yield device
 

@@ -19,13 +19,14 @@ from crdt.replica import Replica
 from crdt.roster import Member
 from crdt.roster_writing import remove, rename
 from crdt.statement_kinds import Remove, Rename
-from daemon.mesh.introduction import (
+from daemon.mesh.introduction import Asked, Introductions
+from daemon.mesh.showing import (
+    LARGEST_SHOWN,
     MAX_HASHES,
     MAX_SHOWN,
     MAX_SHOWN_BYTES,
     Answered,
-    Asked,
-    Introductions,
+    fitting,
 )
 from daemon.mesh.space_view import Clocks
 from daemon.owner import Owner
@@ -226,3 +227,16 @@ def test_the_page_says_what_the_code_does() -> None:
     assert f"no more than {MAX_SHOWN} statements and {MAX_SHOWN_BYTES // 1024} KiB" in (
         words
     )
+    assert f"at most {LARGEST_SHOWN:,} bytes" in words
+
+
+def test_one_large_statement_is_shown_alone() -> None:
+    """A key for a full circle is more than several small statements may come to."""
+    large, huge = bytes(LARGEST_SHOWN), bytes(LARGEST_SHOWN + 1)
+    small = [bytes(MAX_SHOWN_BYTES // 2)] * 3
+
+    assert fitting([large, *small]) == (large,)
+    assert fitting([huge, *small]) == ()
+    assert fitting(small) == tuple(small[:2])
+    assert len(fitting([b"s"] * 1000)) == MAX_SHOWN
+    assert fitting([]) == ()
