@@ -54,7 +54,7 @@ layers: $(DEVELOPING) ## Check who imports whom.
 unit: $(DEVELOPING) $(MEANING) $(YJS) ## Run the tests; PYTEST="-k name" chooses among them.
 	@command -v systemd-analyze > /dev/null || scripts/debian systemd
 	PYTHONASYNCIODEBUG=1 $(PYTHON_HERE) -m pytest --numprocesses auto --maxprocesses 8 \
-		--dist loadfile $(PYTEST)
+		--dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: fuzz
 fuzz: $(DEVELOPING) ## Attack the parser with a million hostile updates.
