@@ -58,7 +58,7 @@ _SINGLY: Final = 300
 _BASELINE: Final = 0.70
 _FIRST_OTHERS: Final = 20
 _LEAST: Final = 3
-_SHUFFLES: Final = 40
+_SHUFFLES: Final = 100
 
 
 def main() -> int:
