@@ -5,17 +5,17 @@ Specification: docs/protocol/circle-sync.md. Rules of this file:
 1. The session decides, the port stores, the link sends; nothing is decided here.
 2. What the store is asked goes to it in order, readings beside writings.
 3. Everything that waits is bounded: payloads by the credit of the session, small frames
-   by `MAX_WAITING_BYTES`, beyond which the peer has stopped reading.
+   by the carriage.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from crdt.circle_items import ItemKind, ItemName
 from crdt.errors import DiskFullError, MalformedError, PeerError
+from transport.carriage import Carriage
 from transport.circle_actions import (
     CircleAction,
     CircleEnd,
@@ -31,9 +31,7 @@ from transport.circle_actions import (
 )
 from transport.circle_frames import CircleState, UnknownVersionError, decode, encode
 from transport.circle_session import CircleSession
-from transport.exchange import FAREWELL_SECONDS, MAX_WAITING_BYTES, first_closed
-from transport.link import Link, LinkClosedError, LinkEnd
-from transport.outbox import Outbox
+from transport.link import Link
 from transport.sorted_names import SortedNames
 
 
@@ -107,49 +105,25 @@ class CircleExchange:
         clock_ms: Callable[[], int],
     ) -> None:
         self._session = session
-        self._link = link
         self._port = port
         self._clock_ms = clock_ms
         """A clock that does not step."""
-        self._control = Outbox()
-        self._bulk = Outbox()
+        self._carriage: Carriage[CircleEnd] = Carriage(link, clock_ms)
         self._writings: asyncio.Queue[Keep] = asyncio.Queue()
         self._readings: asyncio.Queue[TakeNames | Load] = asyncio.Queue()
-        self._is_due = asyncio.Event()
-        self._has_ended = asyncio.Event()
-        self._cause: CircleEnd | None = None
 
     async def run(self) -> CircleEnd:
         """Carry the session to its end; return why it ended.
 
         The link is closed then. Raises `LinkClosedError` if that came first.
         """
-        lost = LinkClosedError(LinkEnd.LOST)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(each) for each in self._duties()]
-                self._perform(self._session.start())
-                await self._has_ended.wait()
-                await self._say_farewell()
-                for task in running:
-                    task.cancel()
-        except* LinkClosedError as group:
-            lost = first_closed(group)
-        finally:
-            await self._link.aclose()
-        if self._cause is None:
-            raise lost
-        return self._cause
-
-    def _duties(self) -> list[Coroutine[None, None, None]]:
-        return [
-            self._receive(),
-            self._send(self._control, is_bulk=False),
-            self._send(self._bulk, is_bulk=True),
+        return await self._carriage.run(
+            lambda: self._perform(self._session.start()),
+            self._carriage.receive(self._take),
             self._write(),
             self._read(),
-            self._expire(),
-        ]
+            self._carriage.keep_time(lambda: self._session.due_ms, self._expire),
+        )
 
     def changed(
         self, kind: ItemKind, names: Sequence[ItemName], *, is_own: bool
@@ -174,15 +148,14 @@ class CircleExchange:
         """See to what the session decided."""
         for action in actions:
             self._perform_one(action)
-        self._is_due.set()
-        if self._control.waiting_bytes > MAX_WAITING_BYTES:
-            self._control.clear()
+        self._carriage.moved()
+        if self._carriage.clear_if_full():
             self.stop(CircleEnd.FLOODED)
 
     def _perform_one(self, action: CircleAction) -> None:
         match action:
             case Send(frame, is_bulk):
-                (self._bulk if is_bulk else self._control).put(encode(frame))
+                self._carriage.put(encode(frame), is_bulk=is_bulk)
             case Keep():
                 self._writings.put_nowait(action)
             case TakeNames() | Load():
@@ -195,28 +168,20 @@ class CircleExchange:
             case ResultsDiffer(here, there):
                 self._port.results_differ(here, there)
             case End(cause):
-                self._cause = cause
-                self._has_ended.set()
+                self._carriage.end(cause)
             case _:
                 assert_never(action)
 
-    async def _receive(self) -> None:
-        while True:
-            encoded = await self._link.receive()
-            try:
-                frame = decode(encoded)
-            except UnknownVersionError:
-                self.stop(CircleEnd.VERSION)
-            except MalformedError:
-                self.stop(CircleEnd.MALFORMED)
-            else:
-                if frame is not None:
-                    self._perform(self._session.receive(frame, self._clock_ms()))
-
-    async def _send(self, outbox: Outbox, *, is_bulk: bool) -> None:
-        while True:
-            await self._link.send(await outbox.take(), is_bulk=is_bulk)
-            outbox.sent()
+    def _take(self, encoded: bytes) -> None:
+        try:
+            frame = decode(encoded)
+        except UnknownVersionError:
+            self.stop(CircleEnd.VERSION)
+        except MalformedError:
+            self.stop(CircleEnd.MALFORMED)
+        else:
+            if frame is not None:
+                self._perform(self._session.receive(frame, self._clock_ms()))
 
     async def _write(self) -> None:
         while True:
@@ -254,19 +219,5 @@ class CircleExchange:
                     found = self._session.loaded(payload, rest, self._clock_ms())
             self._perform(found)
 
-    async def _expire(self) -> None:
-        while True:
-            self._is_due.clear()
-            seconds = (self._session.due_ms - self._clock_ms()) / 1000
-            if seconds <= 0:
-                self._perform(self._session.expire(self._clock_ms()))
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._is_due.wait()
-
-    async def _say_farewell(self) -> None:
-        """Let what was said last go out, if the peer still takes it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await self._control.wait_empty()
+    def _expire(self) -> None:
+        self._perform(self._session.expire(self._clock_ms()))

@@ -6,17 +6,17 @@ Specification: docs/protocol/sync.md. Rules of this file:
 2. Frames of a kind leave in the order in which the session made them. What the store is
    asked goes to it in order as well, readings beside writings.
 3. Everything that waits is bounded: data by the credit of the session, small frames by
-   `MAX_WAITING_BYTES`, beyond which the peer has stopped reading.
+   the carriage.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from crdt.errors import DiskFullError, MalformedError, PeerError
 from crdt.ids import DeviceId
+from transport.carriage import MAX_WAITING_BYTES, Carriage
 from transport.frames import (
     Aside,
     Condition,
@@ -26,8 +26,7 @@ from transport.frames import (
     decode,
     encode,
 )
-from transport.link import Link, LinkClosedError, LinkEnd
-from transport.outbox import Outbox
+from transport.link import Link
 from transport.sync import SyncSession
 from transport.sync_actions import (
     Action,
@@ -51,9 +50,6 @@ from transport.sync_actions import (
     WriteCheckpoint,
 )
 from transport.sync_states import State
-
-MAX_WAITING_BYTES: Final = 2 * 1024 * 1024
-FAREWELL_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +125,12 @@ class Exchange:
         clock_ms: Callable[[], int],
     ) -> None:
         self._session = session
-        self._link = link
         self._port = port
         self._clock_ms = clock_ms
         """A clock that does not step."""
-        self._control = Outbox()
-        self._bulk = Outbox()
+        self._carriage: Carriage[EndCause] = Carriage(link, clock_ms)
         self._writings: asyncio.Queue[Writing] = asyncio.Queue()
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
-        self._is_due = asyncio.Event()
-        self._has_ended = asyncio.Event()
-        self._cause: EndCause | None = None
 
     async def run(
         self, wall_ms: int, partial: PartialCheckpoint | None = None
@@ -148,44 +139,29 @@ class Exchange:
 
         The link is closed then. Raises `LinkClosedError` if that came first.
         """
-        lost = LinkClosedError(LinkEnd.LOST)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(each) for each in self._duties()]
-                now_ms = self._clock_ms()
-                self._perform(self._session.start(now_ms, wall_ms, partial))
-                await self._has_ended.wait()
-                await self._say_farewell()
-                for task in running:
-                    task.cancel()
-        except* LinkClosedError as group:
-            lost = first_closed(group)
-        finally:
-            await self._link.aclose()
-        if self._cause is None:
-            raise lost
-        return self._cause
 
-    def _duties(self) -> list[Coroutine[None, None, None]]:
-        return [
-            self._receive(),
-            self._send(self._control, is_bulk=False),
-            self._send(self._bulk, is_bulk=True),
+        def start() -> None:
+            now_ms = self._clock_ms()
+            self._perform(self._session.start(now_ms, wall_ms, partial))
+
+        return await self._carriage.run(
+            start,
+            self._carriage.receive(self._take),
             self._write(),
             self._read(),
-            self._expire(),
-        ]
+            self._carriage.keep_time(lambda: self._session.due_ms, self._expire),
+        )
 
     @property
     def waiting_bytes(self) -> int:
         """Bytes of small frames that wait for room on the link."""
-        return self._control.waiting_bytes
+        return self._carriage.waiting_bytes
 
     def tell(self, frame: Aside) -> None:
         """Send a frame that is no matter of the session, unless the way is full."""
         is_over = self._session.state in {State.GREETING, State.ENDED}
-        if not is_over and self._control.waiting_bytes < MAX_WAITING_BYTES // 2:
-            self._control.put(encode(frame))
+        if not is_over and self.waiting_bytes < MAX_WAITING_BYTES // 2:
+            self._carriage.put(encode(frame))
 
     def advanced(
         self, envelopes: Sequence[tuple[DeviceId, int, bytes]], holdings: Holdings
@@ -213,15 +189,14 @@ class Exchange:
         """See to what the session decided."""
         for action in actions:
             self._perform_one(action)
-        self._is_due.set()
-        if self._control.waiting_bytes > MAX_WAITING_BYTES:
-            self._control.clear()
+        self._carriage.moved()
+        if self._carriage.clear_if_full():
             self.stop(EndCause.FLOODED)
 
     def _perform_one(self, action: Action) -> None:
         match action:
             case Send(frame, is_bulk):
-                (self._bulk if is_bulk else self._control).put(encode(frame))
+                self._carriage.put(encode(frame), is_bulk=is_bulk)
             case Keep() | KeepStatements() | KeepCheckpointPart() | NoteAcknowledged():
                 self._writings.put_nowait(action)
             case Load() | LoadStatements() | WriteCheckpoint() | LoadCheckpointPart():
@@ -235,26 +210,18 @@ class Exchange:
             case Report(news):
                 self._port.report(news)
             case End(cause):
-                self._cause = cause
-                self._has_ended.set()
+                self._carriage.end(cause)
 
-    async def _receive(self) -> None:
-        while True:
-            encoded = await self._link.receive()
-            try:
-                frame = decode(encoded)
-            except UnknownVersionError:
-                self.stop(EndCause.VERSION)
-            except MalformedError:
-                self.stop(EndCause.MALFORMED)
-            else:
-                if frame is not None:
-                    self._perform(self._session.receive(frame, self._clock_ms()))
-
-    async def _send(self, outbox: Outbox, *, is_bulk: bool) -> None:
-        while True:
-            await self._link.send(await outbox.take(), is_bulk=is_bulk)
-            outbox.sent()
+    def _take(self, encoded: bytes) -> None:
+        try:
+            frame = decode(encoded)
+        except UnknownVersionError:
+            self.stop(EndCause.VERSION)
+        except MalformedError:
+            self.stop(EndCause.MALFORMED)
+        else:
+            if frame is not None:
+                self._perform(self._session.receive(frame, self._clock_ms()))
 
     async def _write(self) -> None:
         while True:
@@ -302,22 +269,8 @@ class Exchange:
                 part = await self._port.load_checkpoint_part(checkpoint_id, index)
                 return session.checkpoint_part_loaded(index, part, now())
 
-    async def _expire(self) -> None:
-        while True:
-            self._is_due.clear()
-            seconds = (self._session.due_ms - self._clock_ms()) / 1000
-            if seconds <= 0:
-                self._perform(self._session.expire(self._clock_ms()))
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._is_due.wait()
-
-    async def _say_farewell(self) -> None:
-        """Let what was said last go out, if the peer still takes it."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
-                await self._control.wait_empty()
+    def _expire(self) -> None:
+        self._perform(self._session.expire(self._clock_ms()))
 
 
 _BROKEN: Final[Mapping[type[Writing], EndCause]] = {
@@ -325,9 +278,3 @@ _BROKEN: Final[Mapping[type[Writing], EndCause]] = {
     KeepStatements: EndCause.BROKEN_STATEMENT,
     KeepCheckpointPart: EndCause.BROKEN_CHECKPOINT,
 }
-
-
-def first_closed(group: BaseExceptionGroup[LinkClosedError]) -> LinkClosedError:
-    """Return one of the errors of a group: all are of the same link."""
-    error = group.exceptions[0]
-    return error if isinstance(error, LinkClosedError) else first_closed(error)

@@ -13,7 +13,8 @@ from crdt.ids import DeviceId
 from tests.support.links import MemoryLink, memory_pair
 from tests.support.model_replica import ModelReplica
 from tests.support.sim_device import SPACE, device_id
-from transport.exchange import MAX_WAITING_BYTES, Exchange, Stored
+from transport.carriage import MAX_WAITING_BYTES
+from transport.exchange import Exchange, Stored
 from transport.frames import (
     Acknowledge,
     Aside,
