@@ -123,7 +123,8 @@ class Checking:
 
     def arrived(self, contributions: Iterable[Contribution]) -> None:
         """Take note of new contributions; without any, look whether a model came."""
-        self._waiting.update((each.id, None) for each in contributions)
+        if self._tag is not None:  # else they are among all that there are
+            self._waiting.update((each.id, None) for each in contributions)
         self._arrived.set()
 
     def standing(self) -> Checks:
@@ -146,6 +147,8 @@ class Checking:
                 is_more = True
             except NoModelError as error:
                 self._state, self._cause = State.OFF, str(error)
+                # What comes and goes until there is a model must not pile up.
+                self._tag, self._waiting = None, {}
                 is_more = False
             except StoreError as error:
                 logger.warning("checking waits: %s", type(error).__name__)

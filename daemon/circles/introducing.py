@@ -18,7 +18,7 @@ import msgspec
 from crdt.circle_card import MAX_CARD_BYTES, Card, decode_card, verify_card
 from crdt.circle_items import ItemKind
 from crdt.circle_keys import CircleIdentity
-from crdt.circle_roster import person
+from crdt.circle_roster import is_present, person
 from crdt.errors import MalformedError, PeerError, StoreError
 from crdt.ids import DeviceId
 from crdt.keys import open_sealed, seal_to
@@ -96,7 +96,7 @@ class Introductions:
             card = decode_card(asked.card)
             is_of_circle = card.circle == self._who.circle
             member = person(self._records.roster, card.author) if is_of_circle else None
-            if member is None or self._device.is_paused:
+            if member is None or not self._may_answer():
                 return None
             verify_card(card)
             if not member.is_removed:
@@ -109,6 +109,10 @@ class Introductions:
             member.device if member.is_removed else None,
         )
         return seal_to(card.hpke_key, self._info(_ANSWERED, card.device), encoded)
+
+    def _may_answer(self) -> bool:
+        roster, author = self._records.roster, self._who.author_key
+        return is_present(roster, author) and not self._device.is_paused
 
     def _opened(self, label: bytes, sealed: bytes) -> bytes:
         own = self._who.device

@@ -178,6 +178,23 @@ async def test_without_a_model_nothing_is_checked_and_that_is_said(
             assert member.checking.standing().forged == 1
 
 
+async def test_what_comes_without_a_model_is_checked_later(tmp_path: Path) -> None:
+    """Nothing is remembered of it meanwhile, and nothing is forgotten."""
+    async with opened(tmp_path) as member:
+        bob, cyd = member.others["bob"], member.others["cyd"]
+        member.model.is_broken = True
+        await member.hear(bob.says("before"))
+        async with member.running():
+            await member.until(lambda: member.checking.standing().state is State.OFF)
+            await member.hear(bob.says("honest"), forged(cyd, "a lie"))
+            member.model.is_broken = False
+            member.checking.arrived(())
+
+            await member.until(lambda: member.checking.standing().forged == 1)
+            await member.until_done()
+            assert member.checking.standing().unchecked == 0
+
+
 async def test_other_models_vectors_are_left(tmp_path: Path) -> None:
     """Nobody here can know; they are counted, and checked when that model is here."""
     async with opened(tmp_path) as member:

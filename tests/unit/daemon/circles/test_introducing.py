@@ -144,6 +144,18 @@ async def test_who_is_paused_neither_asks_nor_answers(folder: Path) -> None:
         assert await parts(there).question(device(here)) is None
 
 
+async def test_who_left_answers_nobody(folder: Path) -> None:
+    """What goes on in the circle is no longer theirs to tell."""
+    async with homes(folder, "ada", "ben") as (ada, ben):
+        here, there = await joined(ada, ben)
+        question = await parts(here).question(device(there))
+        assert question is not None
+        assert await ben.ask(question, ENROL) is not None
+        await there.leave()
+
+        assert await ben.ask(question, ENROL) is None
+
+
 async def test_who_is_unknown_is_not_asked(folder: Path) -> None:
     """Nothing can be sealed to a device whose card is not there."""
     async with homes(folder, "ada", "ben") as (ada, ben):
