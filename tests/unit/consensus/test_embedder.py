@@ -148,7 +148,8 @@ async def test_leaving_kills_the_process() -> None:
         pid = embedder.pid
         hanging = asyncio.create_task(embedder.embed([HANGS]))
         waiting = asyncio.create_task(embedder.embed(["bread"]))
-        await asyncio.sleep(0.05)
+        is_hanging = lambda: len(embedder._waiting) == 1  # noqa: E731, SLF001  # the other is under way
+        await asyncio.to_thread(wait_until, is_hanging)
 
     assert pid is not None
     with pytest.raises(ProcessLookupError):
